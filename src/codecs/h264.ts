@@ -1,0 +1,290 @@
+import { SluiceError } from '../media/errors.ts';
+import type { H264Parameters, VideoTrack } from '../media/track.ts';
+import { BitReader } from './bit-reader.ts';
+import { hex2 } from './bytes.ts';
+
+/** nal_unit_type values used here (H.264 table 7-1). */
+export const NAL = {
+  SLICE: 1,
+  IDR: 5,
+  SEI: 6,
+  SPS: 7,
+  PPS: 8,
+  AUD: 9,
+  END_SEQUENCE: 10,
+  END_STREAM: 11,
+  FILLER: 12,
+} as const;
+
+/** What {@link scanAccessUnit} found, as flags. */
+export const ACCESS_UNIT = { SLICE: 1, IDR: 2, SPS: 4, DAMAGED: 8 } as const;
+
+/** Big-endian length of `size` bytes (1…4) before a NAL unit. The caller has checked that it is all there. */
+export function readNalLength(data: Uint8Array, at: number, size: number): number {
+  let length = 0;
+  for (let i = 0; i < size; i++) length = length * 256 + (data[at + i] as number);
+  return length;
+}
+
+/**
+ * Looks at the NAL unit headers of length-prefixed data without touching the payload. A length that points past the
+ * end marks the unit damaged; what stands before it still counts, because one damaged frame should cost one frame.
+ */
+export function scanAccessUnit(data: Uint8Array, nalLengthSize: number): number {
+  let found = 0;
+  let position = 0;
+  while (position + nalLengthSize < data.length) {
+    const start = position + nalLengthSize;
+    const end = start + readNalLength(data, position, nalLengthSize);
+    if (end > data.length) return found | ACCESS_UNIT.DAMAGED;
+    if (end > start) {
+      const type = (data[start] as number) & 0x1f;
+      if (type >= NAL.SLICE && type <= NAL.IDR) found |= ACCESS_UNIT.SLICE;
+      if (type === NAL.IDR) found |= ACCESS_UNIT.IDR;
+      else if (type === NAL.SPS) found |= ACCESS_UNIT.SPS;
+    }
+    position = end;
+  }
+  return position === data.length ? found : found | ACCESS_UNIT.DAMAGED;
+}
+
+/** Copies of the parameter sets inside an access unit. */
+export function parameterSetsIn(
+  data: Uint8Array,
+  nalLengthSize: number,
+): { sps: Uint8Array[]; pps: Uint8Array[] } {
+  const sps: Uint8Array[] = [];
+  const pps: Uint8Array[] = [];
+  let position = 0;
+  while (position + nalLengthSize < data.length) {
+    const start = position + nalLengthSize;
+    const end = start + readNalLength(data, position, nalLengthSize);
+    if (end > data.length) break;
+    const type = (data[start] as number) & 0x1f;
+    if (end > start && type === NAL.SPS) sps.push(new Uint8Array(data.subarray(start, end)));
+    if (end > start && type === NAL.PPS) pps.push(new Uint8Array(data.subarray(start, end)));
+    position = end;
+  }
+  return { sps, pps };
+}
+
+/**
+ * Parses an AVCDecoderConfigurationRecord (ISO 14496-15 5.3.3.1).
+ *
+ * @throws SluiceError SLUICE_CODEC_MALFORMED
+ */
+export function parseAvcC(record: Uint8Array): H264Parameters {
+  //  0 configurationVersion  1 profile  2 compatibility  3 level  4 reserved(6) lengthSizeMinusOne(2)
+  //  5 reserved(3) numOfSPS(5)  then u16 length + SPS each, u8 numOfPPS, u16 length + PPS each
+  const reader = new RecordReader(record);
+  if (reader.byte() !== 1) throw new SluiceError('SLUICE_CODEC_MALFORMED', 'avcC version is not 1');
+  reader.skip(3);
+  const nalLengthSize = (reader.byte() & 0x03) + 1;
+  const sps = reader.parameterSets(reader.byte() & 0x1f);
+  const pps = reader.parameterSets(reader.byte());
+  return { nalLengthSize, sps, pps };
+}
+
+class RecordReader {
+  readonly #record: Uint8Array;
+  #position = 0;
+
+  constructor(record: Uint8Array) {
+    this.#record = record;
+  }
+
+  byte(): number {
+    const byte = this.#record[this.#position++];
+    if (byte === undefined) throw new SluiceError('SLUICE_CODEC_MALFORMED', 'avcC is cut short');
+    return byte;
+  }
+
+  skip(count: number): void {
+    this.#position += count;
+  }
+
+  parameterSets(count: number): Uint8Array[] {
+    const sets: Uint8Array[] = [];
+    for (let i = 0; i < count; i++) {
+      const length = this.byte() * 256 + this.byte();
+      const end = this.#position + length;
+      if (end > this.#record.length) throw new SluiceError('SLUICE_CODEC_MALFORMED', 'avcC is cut short');
+      if (length > 0) sets.push(new Uint8Array(this.#record.subarray(this.#position, end)));
+      this.#position = end;
+    }
+    return sets;
+  }
+}
+
+/** Builds an AVCDecoderConfigurationRecord; the inverse of {@link parseAvcC} for records without the High fields. */
+export function buildAvcC({ nalLengthSize, sps, pps }: H264Parameters): Uint8Array {
+  const first = sps[0] ?? new Uint8Array(4);
+  const sized = (set: Uint8Array) => [Buffer.from([set.length >> 8, set.length & 0xff]), set];
+  return Buffer.concat([
+    Buffer.from([
+      1,
+      first[1] ?? 0,
+      first[2] ?? 0,
+      first[3] ?? 0,
+      0xfc | (nalLengthSize - 1),
+      0xe0 | sps.length,
+    ]),
+    ...sps.flatMap(sized),
+    Buffer.from([pps.length]),
+    ...pps.flatMap(sized),
+  ]);
+}
+
+export interface SpsInfo {
+  readonly profile: number;
+  readonly level: number;
+  readonly width: number;
+  readonly height: number;
+  readonly frameRate: number | null;
+}
+
+/** Profiles that carry chroma_format_idc and scaling lists (H.264 7.3.2.1.1). */
+const HIGH_PROFILES = new Set([100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135]);
+/** Level 6.2 pictures are 139264 macroblocks; nothing real is wider than this. */
+const MAX_PICTURE_SIZE = 16_384;
+
+/**
+ * Parses the fields of a sequence parameter set that playlists need (H.264 7.3.2.1.1).
+ *
+ * @param sps a whole NAL unit including its header byte
+ * @throws SluiceError SLUICE_CODEC_MALFORMED
+ */
+export function parseSps(sps: Uint8Array): SpsInfo {
+  const reader = new BitReader(removeEmulationPrevention(sps));
+  reader.skip(8); // forbidden_zero_bit, nal_ref_idc, nal_unit_type
+  const profile = reader.bits(8);
+  reader.skip(8); // constraint_set flags
+  const level = reader.bits(8);
+  reader.unsignedExpGolomb(); // seq_parameter_set_id
+  const chromaFormat = HIGH_PROFILES.has(profile) ? readHighProfileFields(reader) : 1;
+  reader.unsignedExpGolomb(); // log2_max_frame_num_minus4
+  const pocType = reader.unsignedExpGolomb();
+  if (pocType === 0) {
+    reader.unsignedExpGolomb(); // log2_max_pic_order_cnt_lsb_minus4
+  } else if (pocType === 1) {
+    reader.bit(); // delta_pic_order_always_zero_flag
+    reader.signedExpGolomb(); // offset_for_non_ref_pic
+    reader.signedExpGolomb(); // offset_for_top_to_bottom_field
+    const cycle = reader.unsignedExpGolomb();
+    if (cycle > 255)
+      throw new SluiceError('SLUICE_CODEC_MALFORMED', 'SPS picture order count cycle is too long');
+    for (let i = 0; i < cycle; i++) reader.signedExpGolomb();
+  }
+  reader.unsignedExpGolomb(); // max_num_ref_frames
+  reader.bit(); // gaps_in_frame_num_value_allowed_flag
+  const widthInMacroblocks = reader.unsignedExpGolomb() + 1;
+  const heightInMapUnits = reader.unsignedExpGolomb() + 1;
+  const frameMbsOnly = reader.bit();
+  if (frameMbsOnly === 0) reader.bit(); // mb_adaptive_frame_field_flag
+  reader.bit(); // direct_8x8_inference_flag
+  const crop = { left: 0, right: 0, top: 0, bottom: 0 };
+  if (reader.flag()) {
+    crop.left = reader.unsignedExpGolomb();
+    crop.right = reader.unsignedExpGolomb();
+    crop.top = reader.unsignedExpGolomb();
+    crop.bottom = reader.unsignedExpGolomb();
+  }
+  const cropUnitX = chromaFormat === 1 || chromaFormat === 2 ? 2 : 1;
+  const cropUnitY = (chromaFormat === 1 ? 2 : 1) * (2 - frameMbsOnly);
+  const width = widthInMacroblocks * 16 - (crop.left + crop.right) * cropUnitX;
+  const height = heightInMapUnits * 16 * (2 - frameMbsOnly) - (crop.top + crop.bottom) * cropUnitY;
+  if (width < 1 || height < 1 || width > MAX_PICTURE_SIZE || height > MAX_PICTURE_SIZE) {
+    throw new SluiceError('SLUICE_CODEC_MALFORMED', `SPS describes a ${width}×${height} picture`);
+  }
+  return { profile, level, width, height, frameRate: readFrameRate(reader) };
+}
+
+function readHighProfileFields(reader: BitReader): number {
+  const chromaFormat = reader.unsignedExpGolomb();
+  if (chromaFormat === 3) reader.bit(); // separate_colour_plane_flag
+  reader.unsignedExpGolomb(); // bit_depth_luma_minus8
+  reader.unsignedExpGolomb(); // bit_depth_chroma_minus8
+  reader.bit(); // qpprime_y_zero_transform_bypass_flag
+  if (reader.flag()) {
+    const lists = chromaFormat === 3 ? 12 : 8;
+    for (let i = 0; i < lists; i++) if (reader.flag()) skipScalingList(reader, i < 6 ? 16 : 64);
+  }
+  return chromaFormat;
+}
+
+function skipScalingList(reader: BitReader, size: number): void {
+  let next = 8;
+  for (let i = 0, last = 8; i < size && next !== 0; i++) {
+    next = (last + reader.signedExpGolomb() + 256) % 256;
+    if (next !== 0) last = next;
+  }
+}
+
+/** vui_parameters() up to the timing fields (H.264 E.1.1). Damaged VUI only costs the frame rate. */
+function readFrameRate(reader: BitReader): number | null {
+  try {
+    if (!reader.flag()) return null; // vui_parameters_present_flag
+    if (reader.flag() && reader.bits(8) === 255) reader.skip(32); // aspect_ratio_idc Extended_SAR: sar_width, sar_height
+    if (reader.flag()) reader.bit(); // overscan_info_present_flag: overscan_appropriate_flag
+    if (reader.flag()) {
+      reader.skip(4); // video_format, video_full_range_flag
+      if (reader.flag()) reader.skip(24); // colour_description
+    }
+    if (reader.flag()) {
+      reader.unsignedExpGolomb(); // chroma_sample_loc_type_top_field
+      reader.unsignedExpGolomb(); // chroma_sample_loc_type_bottom_field
+    }
+    if (!reader.flag()) return null; // timing_info_present_flag
+    const unitsInTick = reader.bits(32);
+    const timeScale = reader.bits(32);
+    const rate = timeScale / (2 * unitsInTick);
+    return rate >= 1 && rate <= 300 ? rate : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Removes emulation_prevention_three_byte (00 00 03 → 00 00), for parsing only (H.264 7.4.1). */
+export function removeEmulationPrevention(nal: Uint8Array): Uint8Array {
+  const out = new Uint8Array(nal.length);
+  let length = 0;
+  let zeros = 0;
+  for (const byte of nal) {
+    if (zeros >= 2 && byte === 3) {
+      zeros = 0;
+      continue;
+    }
+    zeros = byte === 0 ? zeros + 1 : 0;
+    out[length++] = byte;
+  }
+  return out.subarray(0, length);
+}
+
+/** `avc1.PPCCLL` (RFC 6381): profile, constraint flags and level of the first SPS. */
+export function h264CodecString(sps: Uint8Array): string {
+  return `avc1.${hex2(sps[1] ?? 0)}${hex2(sps[2] ?? 0)}${hex2(sps[3] ?? 0)}`;
+}
+
+/**
+ * The track an H.264 configuration describes.
+ *
+ * @throws SluiceError SLUICE_CODEC_MALFORMED when there is no usable SPS
+ */
+export function h264Track(id: string, config: Uint8Array, parameters: H264Parameters): VideoTrack {
+  const sps = parameters.sps[0];
+  if (sps === undefined || parameters.pps.length === 0) {
+    throw new SluiceError('SLUICE_CODEC_MALFORMED', 'the H.264 configuration has no SPS or no PPS');
+  }
+  const { width, height, frameRate } = parseSps(sps);
+  return {
+    id,
+    kind: 'video',
+    codec: 'h264',
+    config,
+    codecString: h264CodecString(sps),
+    width,
+    height,
+    frameRate,
+    h264: parameters,
+  };
+}

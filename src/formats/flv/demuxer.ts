@@ -1,0 +1,226 @@
+import { aacTrack, adtsHeaderSize } from '../../codecs/aac.ts';
+import { audioFormat } from '../../codecs/audio-headers.ts';
+import { bytesEqual } from '../../codecs/bytes.ts';
+import { codecStringFromRecord } from '../../codecs/codec-strings.ts';
+import {
+  ACCESS_UNIT,
+  buildAvcC,
+  h264Track,
+  parameterSetsIn,
+  parseAvcC,
+  scanAccessUnit,
+} from '../../codecs/h264.ts';
+import { mp3Track, parseMp3Header } from '../../codecs/mp3.ts';
+import type { Frame } from '../../media/frame.ts';
+import { msFromTicks, ticksFromSamples } from '../../media/time.ts';
+import type { AudioTrack, VideoTrack } from '../../media/track.ts';
+import { type AudioPart, parseAudioTag } from './audio-tag.ts';
+import { parseVideoTag, type VideoPart } from './video-tag.ts';
+
+/** NAL length size of nearly every encoder, used until an avcC says otherwise. */
+const USUAL_NAL_LENGTH_SIZE = 4;
+const NO_CONFIG = new Uint8Array(0);
+
+/**
+ * Turns audio and video message bodies into frames with the Track that decodes them. Sequence headers and their
+ * timestamps (often 0 in mid-stream) never leave this class; repeated equal ones change nothing.
+ */
+export class FlvDemuxer {
+  readonly #emit: (frame: Frame) => void;
+  readonly #video = new Map<number, VideoTrack>();
+  readonly #audio = new Map<number, AudioTrack>();
+  /** The last sequence header of each video track as it came; its track may meanwhile be one found in band. */
+  readonly #headers = new Map<number, Uint8Array>();
+  /** Video tracks that have shown an IDR: from then on the keyframe flag alone is not believed. */
+  readonly #sawIdr = new Set<number>();
+  #undecodable = 0;
+
+  constructor(emit: (frame: Frame) => void) {
+    this.#emit = emit;
+  }
+
+  /** Frames dropped so far because no configuration had come or the access unit was empty. */
+  get undecodable(): number {
+    return this.#undecodable;
+  }
+
+  /** @throws SluiceError SLUICE_FLV_MALFORMED, SLUICE_CODEC_MALFORMED; the next message can be pushed all the same */
+  pushVideo(timestamp: number, body: Buffer): void {
+    parseVideoTag(body, (part) => {
+      if (part.codec === 'h264') this.#h264(timestamp, part);
+      else this.#opaqueVideo(timestamp, part);
+    });
+  }
+
+  /** @throws SluiceError SLUICE_FLV_MALFORMED, SLUICE_CODEC_MALFORMED; the next message can be pushed all the same */
+  pushAudio(timestamp: number, body: Buffer): void {
+    parseAudioTag(body, (part) => {
+      if (part.codec === 'aac') this.#aac(timestamp, part);
+      else if (part.codec === 'mp3') this.#mp3(timestamp, part);
+      else this.#opaqueAudio(timestamp, part);
+    });
+  }
+
+  #h264(timestamp: number, part: VideoPart): void {
+    const number = part.trackNumber;
+    let track = this.#video.get(number);
+    if (track?.codec !== 'h264') track = undefined;
+    if (part.content === 'config') {
+      const last = this.#headers.get(number);
+      if (track !== undefined && last !== undefined && bytesEqual(last, part.body)) return;
+      this.#headers.set(number, part.body);
+      this.#video.set(number, h264Track(`v${number}`, part.body, parseAvcC(part.body)));
+      return;
+    }
+    const nalLengthSize = track?.h264?.nalLengthSize ?? USUAL_NAL_LENGTH_SIZE;
+    const unit = scanAccessUnit(part.body, nalLengthSize);
+    if (unit & ACCESS_UNIT.SPS) track = this.#inBandTrack(number, track, part.body, nalLengthSize);
+    if (track === undefined || !(unit & ACCESS_UNIT.SLICE)) {
+      this.#undecodable++;
+      return;
+    }
+    const idr = (unit & ACCESS_UNIT.IDR) !== 0;
+    if (idr) this.#sawIdr.add(number);
+    // Streams that never send an IDR (open GOP, recovery points) still have a place to start.
+    const keyframe = idr || (part.keyframe && !this.#sawIdr.has(number));
+    this.#emitVideo(timestamp, part, track, keyframe);
+  }
+
+  /** Parameter sets inside the access unit win over the sequence header; a changed SPS is a changed track. */
+  #inBandTrack(
+    number: number,
+    track: VideoTrack | undefined,
+    data: Buffer,
+    nalLengthSize: number,
+  ): VideoTrack | undefined {
+    const { sps, pps } = parameterSetsIn(data, nalLengthSize);
+    const known = track?.h264;
+    const first = sps[0];
+    if (first === undefined || known?.sps.some((set) => bytesEqual(set, first))) return track;
+    const parameters = { nalLengthSize, sps, pps: pps.length > 0 ? pps : (known?.pps ?? []) };
+    if (parameters.pps.length === 0) return track;
+    const changed = h264Track(`v${number}`, buildAvcC(parameters), parameters);
+    this.#video.set(number, changed);
+    return changed;
+  }
+
+  #opaqueVideo(timestamp: number, part: VideoPart): void {
+    const number = part.trackNumber;
+    let track = this.#video.get(number);
+    const config = part.content === 'config' ? part.body : NO_CONFIG;
+    const changed = part.content === 'config' && track !== undefined && !bytesEqual(track.config, config);
+    if (track?.codec !== part.codec || changed) {
+      track = {
+        id: `v${number}`,
+        kind: 'video',
+        codec: part.codec,
+        config,
+        codecString: codecStringFromRecord(part.codec, config),
+        width: 0,
+        height: 0,
+        frameRate: null,
+        h264: null,
+      };
+      this.#video.set(number, track);
+    }
+    if (part.content === 'frame') this.#emitVideo(timestamp, part, track, part.keyframe);
+  }
+
+  #emitVideo(timestamp: number, part: VideoPart, track: VideoTrack, keyframe: boolean): void {
+    if (part.body.length === 0) return;
+    const { compositionOffset, nanoseconds, body } = part;
+    this.#emit({ track, timestamp, compositionOffset, nanoseconds, keyframe, data: body });
+  }
+
+  #aac(timestamp: number, part: AudioPart): void {
+    const number = part.trackNumber;
+    let track = this.#audio.get(number);
+    if (track?.codec !== 'aac') track = undefined;
+    if (part.content === 'config') {
+      if (part.body.length === 0 || (track !== undefined && bytesEqual(track.config, part.body))) return;
+      this.#audio.set(number, aacTrack(`a${number}`, part.body));
+      return;
+    }
+    // Some encoders leave the ADTS header in; it can stand in for a missing sequence header.
+    const headerSize = adtsHeaderSize(part.body);
+    if (track === undefined && headerSize > 0) {
+      track = aacTrack(`a${number}`, configFromAdts(part.body));
+      this.#audio.set(number, track);
+    }
+    if (track === undefined) {
+      this.#undecodable++;
+      return;
+    }
+    this.#emitAudio(timestamp, part, track, part.body.subarray(headerSize));
+  }
+
+  /** A message may hold several MP3 frames; each becomes one Frame so that samples can be counted. */
+  #mp3(timestamp: number, part: AudioPart): void {
+    const number = part.trackNumber;
+    let offsetMs = 0;
+    for (let position = 0; position < part.body.length; ) {
+      const header = parseMp3Header(part.body, position);
+      if (header === null) {
+        this.#undecodable++;
+        return;
+      }
+      let track = this.#audio.get(number);
+      const same =
+        track?.codec === 'mp3' &&
+        track.sampleRate === header.sampleRate &&
+        track.channels === header.channels;
+      if (track === undefined || !same) {
+        track = mp3Track(`a${number}`, header);
+        this.#audio.set(number, track);
+      }
+      const frame = part.body.subarray(position, position + header.frameSize);
+      this.#emitAudio((timestamp + Math.round(offsetMs)) >>> 0, part, track, frame);
+      offsetMs += msFromTicks(ticksFromSamples(header.samplesPerFrame, header.sampleRate));
+      position += header.frameSize;
+    }
+  }
+
+  #opaqueAudio(timestamp: number, part: AudioPart): void {
+    const number = part.trackNumber;
+    let track = this.#audio.get(number);
+    const config = part.content === 'config' ? part.body : NO_CONFIG;
+    const changed = part.content === 'config' && track !== undefined && !bytesEqual(track.config, config);
+    if (track?.codec !== part.codec || changed) {
+      track = {
+        id: `a${number}`,
+        kind: 'audio',
+        codec: part.codec,
+        config,
+        codecString: codecStringFromRecord(part.codec, config),
+        samplesPerFrame: 0,
+        adts: null,
+        ...audioFormat(part.codec, part.body),
+      };
+      this.#audio.set(number, track);
+    }
+    if (part.content === 'frame') this.#emitAudio(timestamp, part, track, part.body);
+  }
+
+  #emitAudio(timestamp: number, part: AudioPart, track: AudioTrack, data: Buffer): void {
+    if (data.length === 0) return;
+    this.#emit({
+      track,
+      timestamp,
+      compositionOffset: 0,
+      nanoseconds: part.nanoseconds,
+      keyframe: true,
+      data,
+    });
+  }
+}
+
+/** The two-byte AudioSpecificConfig that says what an ADTS header says: objectType(5) frequency(4) channels(4) 000. */
+function configFromAdts(frame: Buffer): Buffer {
+  const objectType = (frame.readUInt8(2) >> 6) + 1;
+  const frequencyIndex = (frame.readUInt8(2) >> 2) & 0x0f;
+  const channels = ((frame.readUInt8(2) & 1) << 2) | (frame.readUInt8(3) >> 6);
+  return Buffer.from([
+    (objectType << 3) | (frequencyIndex >> 1),
+    ((frequencyIndex & 1) << 7) | (channels << 3),
+  ]);
+}

@@ -1,0 +1,140 @@
+import type { Ticks } from '../../media/time.ts';
+import {
+  ADAPTATION,
+  adaptationSize,
+  PACKET_PAYLOAD,
+  PACKET_SIZE,
+  writeAdaptation,
+  writePacketHeader,
+} from './wire.ts';
+
+const FIRST_CAPACITY = 64 * 1024;
+
+/** A PES packet about to be written: how long it is and which clock references it carries. */
+export interface PesShape {
+  readonly pid: number;
+  /** Bytes of header and payload. */
+  readonly length: number;
+  readonly randomAccess: boolean;
+  /** Clock references spread over the packet; 0 for none. More than one only when it spans more than 80 ms. */
+  readonly pcrCount: number;
+  /** Value of the first reference, and the time that the packet spans. */
+  readonly pcr: Ticks;
+  readonly span: number;
+}
+
+/** TS packets needed for a PES packet of this shape. */
+export function packetCount(length: number, randomAccess: boolean, pcrCount: number): number {
+  const firstFlags = (randomAccess ? ADAPTATION.RANDOM_ACCESS : 0) | (pcrCount > 0 ? ADAPTATION.PCR : 0);
+  const overhead = adaptationSize(firstFlags) + Math.max(0, pcrCount - 1) * adaptationSize(ADAPTATION.PCR);
+  return Math.max(pcrCount, Math.ceil((length + overhead) / PACKET_PAYLOAD));
+}
+
+/**
+ * Writes TS packets into one growing buffer per segment. Continuity counters live as long as the packetizer, so they
+ * run on across segments (ISO 13818-1 2.4.3.3).
+ */
+export class Packetizer {
+  readonly #counters = new Map<number, number>();
+  #out = Buffer.alloc(0);
+  #length = 0;
+  #lastLength = FIRST_CAPACITY;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Starts a segment in a fresh buffer with room for a little more than the last one needed. */
+  begin(): void {
+    this.#out = Buffer.allocUnsafeSlow(Math.ceil(this.#lastLength * 1.125));
+    this.#length = 0;
+  }
+
+  /** Hands over the segment; its buffer is never touched again. */
+  take(): Buffer {
+    const segment = this.#out.subarray(0, this.#length);
+    this.#lastLength = Math.max(FIRST_CAPACITY, this.#length);
+    this.#out = Buffer.alloc(0);
+    this.#length = 0;
+    return segment;
+  }
+
+  /** A table section in a packet of its own, padded with 0xff after it (sections are not stuffed otherwise). */
+  writeSection(pid: number, section: Uint8Array): void {
+    this.#reserve(PACKET_SIZE);
+    const at = this.#length;
+    writePacketHeader(this.#out, at, pid, true, false, true, this.#nextCounter(pid));
+    this.#out[at + 4] = 0; // pointer_field
+    this.#out.set(section, at + 5);
+    this.#out.fill(0xff, at + 5 + section.length, at + PACKET_SIZE);
+    this.#length += PACKET_SIZE;
+  }
+
+  /** A packet with nothing but a clock reference. Its counter does not move: it has no payload. */
+  writePcrOnly(pid: number, pcr: Ticks): void {
+    this.#reserve(PACKET_SIZE);
+    const counter = ((this.#counters.get(pid) ?? 0) + 15) & 0x0f;
+    writePacketHeader(this.#out, this.#length, pid, false, true, false, counter);
+    writeAdaptation(this.#out, this.#length + 4, PACKET_PAYLOAD, ADAPTATION.PCR, pcr);
+    this.#length += PACKET_SIZE;
+  }
+
+  /**
+   * Makes room for a PES packet and returns where its bytes have to be written, contiguously. They stand at the end
+   * of the room; {@link finishPes} then moves them forward into the packets. Moving inside one buffer is what makes
+   * this fast: a copy between buffers costs a view per 184 bytes, and each byte moved this way never overtakes one
+   * that is still to be read, because the packets only ever shrink the distance.
+   */
+  beginPes(shape: PesShape): { out: Buffer; at: number } {
+    const size = packetCount(shape.length, shape.randomAccess, shape.pcrCount) * PACKET_SIZE;
+    this.#reserve(size);
+    return { out: this.#out, at: this.#length + size - shape.length };
+  }
+
+  finishPes(shape: PesShape): void {
+    const { pid, pcrCount } = shape;
+    const count = packetCount(shape.length, shape.randomAccess, pcrCount);
+    const out = this.#out;
+    const end = this.#length + count * PACKET_SIZE;
+    let source = end - shape.length;
+    let at = this.#length;
+    let counter = this.#counters.get(pid) ?? 0;
+    let pcrsWritten = 0;
+    for (let index = 0; index < count; index++) {
+      let flags = index === 0 && shape.randomAccess ? ADAPTATION.RANDOM_ACCESS : 0;
+      // Reference number n goes into the packet at n / pcrCount of the way.
+      const pcrDue = pcrsWritten < pcrCount && index * pcrCount >= pcrsWritten * count;
+      if (pcrDue) {
+        flags |= ADAPTATION.PCR;
+        pcrsWritten++;
+      }
+      const payload = Math.min(PACKET_PAYLOAD - adaptationSize(flags), end - source);
+      const adaptation = PACKET_PAYLOAD - payload;
+      // A packet that is there only for its clock reference has no payload and repeats the counter.
+      const number = payload > 0 ? counter : (counter + 15) & 0x0f;
+      writePacketHeader(out, at, pid, index === 0, adaptation > 0, payload > 0, number);
+      if (payload > 0) counter = (counter + 1) & 0x0f;
+      if (adaptation > 0) {
+        writeAdaptation(out, at + 4, adaptation, flags, shape.pcr + Math.floor((shape.span * index) / count));
+      }
+      out.copyWithin(at + 4 + adaptation, source, source + payload);
+      source += payload;
+      at += PACKET_SIZE;
+    }
+    this.#counters.set(pid, counter);
+    this.#length = end;
+  }
+
+  #nextCounter(pid: number): number {
+    const counter = this.#counters.get(pid) ?? 0;
+    this.#counters.set(pid, (counter + 1) & 0x0f);
+    return counter;
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#length + bytes <= this.#out.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.ceil((this.#length + bytes) * 1.5));
+    grown.set(this.#out.subarray(0, this.#length));
+    this.#out = grown;
+  }
+}

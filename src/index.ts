@@ -1,0 +1,32 @@
+/**
+ * Sluice as a library.
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify';
+ * import { createGateway } from 'sluice-live';
+ *
+ * const gateway = createGateway({ rtmp: { port: 1935 } });
+ * const app = Fastify();
+ * await app.register(gateway.plugin, { prefix: '/live' });
+ * gateway.on('live', ({ name }) => console.log(`${name} is live`));
+ * await app.listen({ port: 8080 });
+ * await gateway.start();
+ * ```
+ *
+ * @packageDocumentation
+ */
+export type { Config, ConfigInput } from './config/schema.ts';
+export {
+  createGateway,
+  type Gateway,
+  type GatewayAddress,
+  type GatewayEvents,
+  type GatewayOptions,
+  type Logger,
+  type StreamIdentity,
+} from './gateway.ts';
+export { type ErrorCode, SluiceError } from './media/errors.ts';
+export type { AudioTrack, Track, VideoTrack } from './media/track.ts';
+export type { Warning } from './media/warning.ts';
+export type { StreamView, TrackView } from './servers/http/stream-view.ts';

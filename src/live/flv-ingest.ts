@@ -1,0 +1,34 @@
+import { FlvDemuxer } from '../formats/flv/demuxer.ts';
+import { SluiceError } from '../media/errors.ts';
+import type { AnnouncedMedia } from '../media/frame.ts';
+import type { Publication } from './stream.ts';
+
+/** A publication fed with FLV tag bodies, as RTMP messages are. */
+export interface FlvIngest {
+  audio(timestamp: number, body: Buffer): void;
+  video(timestamp: number, body: Buffer): void;
+  announce(media: AnnouncedMedia): void;
+  end(): void;
+}
+
+/**
+ * @param onDamage a message could not be parsed; it is dropped and counted, and the stream goes on
+ */
+export function createFlvIngest(publication: Publication, onDamage: (error: SluiceError) => void): FlvIngest {
+  const demuxer = new FlvDemuxer((frame) => publication.push(frame));
+  const tolerate = (parse: () => void) => {
+    try {
+      parse();
+    } catch (error) {
+      if (!(error instanceof SluiceError)) throw error;
+      publication.stream.stats.damagedMessages++;
+      onDamage(error);
+    }
+  };
+  return {
+    audio: (timestamp, body) => tolerate(() => demuxer.pushAudio(timestamp, body)),
+    video: (timestamp, body) => tolerate(() => demuxer.pushVideo(timestamp, body)),
+    announce: (media) => publication.announce(media),
+    end: () => publication.end(),
+  };
+}

@@ -1,0 +1,46 @@
+import { SluiceError } from '../media/errors.ts';
+
+/**
+ * Names become URL paths and file names, so only characters that mean nothing to either are let in. This excludes
+ * path traversal, control characters and everything that needs escaping.
+ */
+const PART = /^[A-Za-z0-9~_-][A-Za-z0-9~._-]*$/;
+const MAX_LENGTH = 128;
+const MAX_APP_PARTS = 4;
+
+export interface StreamPath {
+  readonly app: string;
+  readonly name: string;
+  /** Parameters after `?` in the application or the key: tokens, never part of the name. */
+  readonly query: string;
+}
+
+/**
+ * Splits what an encoder sent as application and stream key into a path. Encoders put the query in either of them,
+ * and some put the whole path into the application and leave the key empty.
+ *
+ * @throws SluiceError SLUICE_RTMP_BAD_NAME
+ */
+export function parseStreamPath(app: string, key: string): StreamPath {
+  const [appPath = '', appQuery = ''] = splitOnce(app, '?');
+  const [keyPath = '', keyQuery = ''] = splitOnce(key, '?');
+  const parts = [...appPath.split('/'), ...keyPath.split('/')].filter((part) => part !== '');
+  const name = parts.pop();
+  if (name === undefined || parts.length === 0) {
+    throw new SluiceError('SLUICE_RTMP_BAD_NAME', 'the application or the stream key is missing');
+  }
+  const joined = parts.join('/');
+  const allowed = [...parts, name].every((part) => PART.test(part));
+  if (!allowed || name.length > MAX_LENGTH || joined.length > MAX_LENGTH || parts.length > MAX_APP_PARTS) {
+    throw new SluiceError(
+      'SLUICE_RTMP_BAD_NAME',
+      'the application or stream name has characters that are not allowed',
+    );
+  }
+  return { app: joined, name, query: [appQuery, keyQuery].filter((query) => query !== '').join('&') };
+}
+
+function splitOnce(text: string, separator: string): string[] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + separator.length)];
+}

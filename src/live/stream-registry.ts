@@ -1,0 +1,54 @@
+import { SluiceError } from '../media/errors.ts';
+import { type Publication, type Publisher, Stream, type StreamOptions } from './stream.ts';
+
+/** What happens when a name is published that already has a publisher. */
+export type TakeoverPolicy = 'newest' | 'reject';
+
+/** All streams of the gateway by application and name. */
+export class StreamRegistry {
+  readonly #streams = new Map<string, Stream>();
+  readonly #options: StreamOptions;
+  readonly #takeover: TakeoverPolicy;
+
+  constructor(options: StreamOptions, takeover: TakeoverPolicy) {
+    this.#options = options;
+    this.#takeover = takeover;
+  }
+
+  get(app: string, name: string): Stream | null {
+    return this.#streams.get(keyOf(app, name)) ?? null;
+  }
+
+  list(): Stream[] {
+    return [...this.#streams.values()];
+  }
+
+  /**
+   * Gives a publisher the stream of this name: a new one, the one that waits for it, or the one it takes over.
+   *
+   * @throws SluiceError SLUICE_RTMP_NAME_IN_USE when somebody else publishes it and the policy is `reject`
+   */
+  publish(app: string, name: string, publisher: Publisher): Publication {
+    const key = keyOf(app, name);
+    let stream = this.#streams.get(key);
+    if (stream?.state === 'live' && this.#takeover === 'reject') {
+      throw new SluiceError('SLUICE_RTMP_NAME_IN_USE', `${app}/${name} already has a publisher`);
+    }
+    if (stream === undefined || stream.state === 'closed') {
+      stream = new Stream(app, name, this.#options);
+      this.#streams.set(key, stream);
+    }
+    return stream.publish(publisher);
+  }
+
+  /** Forgets a closed stream, unless a new one has its name by now. */
+  remove(stream: Stream): void {
+    const key = keyOf(stream.app, stream.name);
+    if (this.#streams.get(key) === stream) this.#streams.delete(key);
+  }
+}
+
+/** Neither part can contain a slash at its ends or twice, so the pair is unique. */
+function keyOf(app: string, name: string): string {
+  return `${app}/${name}`;
+}

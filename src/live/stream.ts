@@ -1,0 +1,197 @@
+import type { Clock } from '../media/clock.ts';
+import type { AnnouncedMedia, Frame } from '../media/frame.ts';
+import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
+import { type EpochMs, type Ticks, ticksFromMs, ticksFromSeconds } from '../media/time.ts';
+import { Timeline } from '../media/timeline.ts';
+import { IngestStats } from './ingest-stats.ts';
+
+/** Where a stream's timeline begins: room below for negative offsets and for clock references that run ahead. */
+const ORIGIN = ticksFromSeconds(10);
+const NOMINAL_FRAME = ticksFromMs(40);
+
+/**
+ * - `idle`: nobody has published yet
+ * - `live`: a publisher is connected
+ * - `grace`: it is gone, and the stream waits for it to come back
+ * - `closed`: over for good; the same name begins a new Stream
+ */
+export type StreamState = 'idle' | 'live' | 'grace' | 'closed';
+
+export interface Publisher {
+  /** For logs and the API, never a key. */
+  readonly address: string;
+  /** What the encoder calls itself, as far as it says. */
+  readonly encoder: string | null;
+  /** Called when a newer publisher takes the stream over; it should disconnect. */
+  readonly replaced: () => void;
+}
+
+export interface StreamOptions {
+  readonly clock: Clock;
+  /** How long `grace` lasts. */
+  readonly graceMs: number;
+  readonly onState: (stream: Stream, state: StreamState) => void;
+  readonly onEpoch: (stream: Stream, epoch: Epoch) => void;
+  /** A sink threw; it gets nothing any more. The stream and the other sinks go on. */
+  readonly onSinkFault: (stream: Stream, error: unknown) => void;
+}
+
+/** One publisher's hold on a stream. After `end` or a takeover its calls do nothing. */
+export interface Publication {
+  readonly stream: Stream;
+  announce(media: AnnouncedMedia): void;
+  push(frame: Frame): void;
+  end(): void;
+}
+
+/** One app/name: at most one publisher, any number of sinks, and the patience to wait for a publisher that dropped. */
+export class Stream {
+  readonly app: string;
+  readonly name: string;
+  readonly stats = new IngestStats();
+  readonly #options: StreamOptions;
+  readonly #sinks = new Set<MediaSink>();
+  #state: StreamState = 'idle';
+  #publisher: Publisher | null = null;
+  #timeline: Timeline | null = null;
+  #epoch: Epoch | null = null;
+  #startedAt: EpochMs | null = null;
+  /** End of the newest media; the next publisher continues from here. */
+  #end: Ticks = ORIGIN;
+  #cancelGrace: (() => void) | null = null;
+
+  constructor(app: string, name: string, options: StreamOptions) {
+    this.app = app;
+    this.name = name;
+    this.#options = options;
+  }
+
+  get state(): StreamState {
+    return this.#state;
+  }
+
+  get publisher(): Publisher | null {
+    return this.#publisher;
+  }
+
+  /** The last epoch announced; null before the first media. */
+  get epoch(): Epoch | null {
+    return this.#epoch;
+  }
+
+  /** When the stream began; reconnects do not move it. */
+  get startedAt(): EpochMs | null {
+    return this.#startedAt;
+  }
+
+  addSink(sink: MediaSink): void {
+    this.#sinks.add(sink);
+    if (this.#epoch !== null && this.#state === 'live') sink.epoch(this.#epoch);
+  }
+
+  removeSink(sink: MediaSink): void {
+    this.#sinks.delete(sink);
+  }
+
+  /** Takes the stream over from whoever publishes it now. Must not be called on a closed stream. */
+  publish(publisher: Publisher): Publication {
+    const previous = this.#publisher;
+    if (previous !== null) {
+      this.#endTimeline();
+      previous.replaced();
+    }
+    this.#cancelGrace?.();
+    this.#cancelGrace = null;
+    this.#publisher = publisher;
+    this.#startedAt ??= this.#options.clock.now();
+    const timeline = new Timeline(
+      {
+        epoch: (epoch) => this.#announceEpoch(epoch),
+        packet: (packet) => this.#deliver(packet),
+        end: () => this.#forEachSink((sink) => sink.end()),
+      },
+      { clock: this.#options.clock, origin: this.#end, reason: this.#epoch === null ? 'start' : 'reconnect' },
+    );
+    this.#timeline = timeline;
+    if (this.#state !== 'live') this.#setState('live');
+    const active = () => this.#timeline === timeline;
+    return {
+      stream: this,
+      announce: (media) => active() && timeline.announce(media),
+      push: (frame) => active() && timeline.push(frame),
+      end: () => active() && this.#publisherLeft(),
+    };
+  }
+
+  /** Ends the stream at once, without grace. */
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.#cancelGrace?.();
+    this.#cancelGrace = null;
+    this.#endTimeline();
+    const publisher = this.#publisher;
+    this.#publisher = null;
+    this.#setState('closed');
+    this.#forEachSink((sink) => sink.close());
+    publisher?.replaced();
+  }
+
+  #publisherLeft(): void {
+    this.#endTimeline();
+    this.#publisher = null;
+    const { clock, graceMs } = this.#options;
+    // Nothing was ever shown, so there is nobody to wait with.
+    if (this.#epoch === null || graceMs === 0) {
+      this.close();
+      return;
+    }
+    this.#setState('grace');
+    this.#cancelGrace = clock.after(graceMs, () => this.close());
+  }
+
+  #endTimeline(): void {
+    const timeline = this.#timeline;
+    if (timeline === null) return;
+    timeline.end();
+    this.#timeline = null;
+  }
+
+  #announceEpoch(epoch: Epoch): void {
+    this.#epoch = epoch;
+    this.stats.reset(epoch.tracks.find((track) => track.kind === 'video')?.id ?? null);
+    this.#forEachSink((sink) => sink.epoch(epoch));
+    this.#options.onEpoch(this, epoch);
+  }
+
+  #deliver(packet: Packet): void {
+    this.#end = Math.max(this.#end, packet.pts + NOMINAL_FRAME);
+    this.stats.packet(packet);
+    for (const sink of this.#sinks) {
+      try {
+        sink.packet(packet);
+      } catch (error) {
+        this.#detach(sink, error);
+      }
+    }
+  }
+
+  #forEachSink(call: (sink: MediaSink) => void): void {
+    for (const sink of this.#sinks) {
+      try {
+        call(sink);
+      } catch (error) {
+        this.#detach(sink, error);
+      }
+    }
+  }
+
+  #detach(sink: MediaSink, error: unknown): void {
+    this.#sinks.delete(sink);
+    this.#options.onSinkFault(this, error);
+  }
+
+  #setState(state: StreamState): void {
+    this.#state = state;
+    this.#options.onState(this, state);
+  }
+}

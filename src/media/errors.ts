@@ -1,0 +1,49 @@
+/**
+ * The registry of error codes. A code is stable: users grep logs for it and scripts branch on it.
+ * Each entry says what happened and what the reader can do about it.
+ */
+export const ERRORS = {
+  SLUICE_AMF_MALFORMED:
+    'The AMF data is cut short or contradicts itself. The encoder is broken or the bytes are not RTMP.',
+  SLUICE_AMF_LIMIT: 'The AMF data is nested too deeply or has too many values. No real encoder sends this.',
+  SLUICE_CODEC_MALFORMED:
+    'A decoder configuration record or parameter set cannot be parsed. Restart the encoder; if it stays, its output is broken.',
+  SLUICE_CONFIG_INVALID: 'The configuration has a wrong key or value. The message names the place.',
+  SLUICE_FLV_MALFORMED: 'An audio or video message is shorter than its header says. The encoder is broken.',
+  SLUICE_HTTP_NOT_FOUND: 'There is nothing at this address. Open / for the list of live streams.',
+  SLUICE_INTERNAL: 'A fault inside Sluice. Please report it with the log lines around it.',
+  SLUICE_PORT_UNAVAILABLE:
+    'A port cannot be opened. Stop the program that uses it or choose another with --rtmp-port / --http-port.',
+  SLUICE_RTMP_BAD_CHUNK: 'The RTMP chunk stream is not decodable. The connection is closed.',
+  SLUICE_RTMP_BAD_MESSAGE:
+    'An RTMP control message or command has impossible content. The connection is closed.',
+  SLUICE_RTMP_BAD_NAME:
+    'The application or stream name is not allowed. Use letters, digits, dot, dash, underscore and tilde, at most 128 characters.',
+  SLUICE_RTMP_HANDSHAKE_TIMEOUT:
+    'The RTMP handshake or publish did not finish in time. Check that the client speaks RTMP and the network is not dropping packets.',
+  SLUICE_RTMP_IDLE_TIMEOUT:
+    'The connection sent nothing for the idle time. The encoder or its network is gone.',
+  SLUICE_RTMP_LIMIT: 'The peer asked for more than a configured limit allows. The connection is closed.',
+  SLUICE_RTMP_NAME_IN_USE:
+    'Somebody else is publishing under this name. Stop the other encoder or set publish.takeover to "newest".',
+  SLUICE_RTMP_NOT_RTMP: 'The client on the RTMP port does not speak RTMP.',
+  SLUICE_RTMP_REPLACED: 'A newer publisher took over this stream name.',
+  SLUICE_SHUTTING_DOWN: 'The gateway is shutting down.',
+} as const;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** An error with a stable code. `message` is the particular case; `advice` what to do about it. */
+export class SluiceError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'SluiceError';
+    this.code = code;
+  }
+
+  get advice(): string {
+    return ERRORS[this.code];
+  }
+}

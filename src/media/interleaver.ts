@@ -1,0 +1,86 @@
+import type { Packet } from './packet.ts';
+import { type Ticks, ticksFromMs } from './time.ts';
+
+/** How long a track is waited for. Encoders interleave within 200…500 ms. */
+const PATIENCE = ticksFromMs(500);
+
+export interface InterleavedPacket {
+  readonly packet: Packet;
+  /** First packet after a timestamp jump. */
+  readonly jumped: boolean;
+}
+
+interface Lane {
+  readonly queue: InterleavedPacket[];
+  /** False after its silence held up the others once; true again with its next packet. */
+  awaited: boolean;
+  readonly video: boolean;
+}
+
+/**
+ * Merges the tracks into decode order. RTMP sends audio and video on one clock but not strictly in order, and a cut
+ * is only clean when everything before it has arrived. A packet leaves as soon as every awaited track has something
+ * newer queued; a track that stays silent stops being awaited.
+ */
+export class Interleaver {
+  readonly #lanes = new Map<string, Lane>();
+  readonly #emit: (item: InterleavedPacket) => void;
+  #newest: Ticks = Number.NEGATIVE_INFINITY;
+
+  constructor(emit: (item: InterleavedPacket) => void) {
+    this.#emit = emit;
+  }
+
+  push(packet: Packet, jumped: boolean): void {
+    let lane = this.#lanes.get(packet.track.id);
+    if (lane === undefined) {
+      lane = { queue: [], awaited: true, video: packet.track.kind === 'video' };
+      this.#lanes.set(packet.track.id, lane);
+    }
+    lane.awaited = true;
+    lane.queue.push({ packet, jumped });
+    this.#newest = Math.max(this.#newest, packet.dts);
+    this.#release();
+  }
+
+  flush(): void {
+    for (let lane = this.#first(); lane !== null; lane = this.#first()) this.#emitFrom(lane);
+  }
+
+  #release(): void {
+    for (let lane = this.#first(); lane !== null; lane = this.#first()) {
+      const head = lane.queue[0];
+      if (head === undefined) return;
+      if (this.#somebodyIsMissing()) {
+        if (this.#newest - head.packet.dts <= PATIENCE) return;
+        for (const other of this.#lanes.values()) if (other.queue.length === 0) other.awaited = false;
+      }
+      this.#emitFrom(lane);
+    }
+  }
+
+  #somebodyIsMissing(): boolean {
+    for (const lane of this.#lanes.values()) if (lane.awaited && lane.queue.length === 0) return true;
+    return false;
+  }
+
+  /** The lane with the earliest packet. At equal times video goes first: its keyframe decides the cut. */
+  #first(): Lane | null {
+    let first: Lane | null = null;
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const lane of this.#lanes.values()) {
+      const dts = lane.queue[0]?.packet.dts;
+      if (dts === undefined) continue;
+      if (dts < earliest || (dts === earliest && lane.video && first?.video === false)) {
+        first = lane;
+        earliest = dts;
+      }
+    }
+    return first;
+  }
+
+  #emitFrom(lane: Lane): void {
+    const item = lane.queue.shift();
+    if (item !== undefined) this.#emit(item);
+  }
+}

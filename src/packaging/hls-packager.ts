@@ -1,0 +1,310 @@
+import { readX264Settings } from '../codecs/x264-settings.ts';
+import type { MediaWindow, Variant } from '../formats/m3u8/playlist.ts';
+import { reasonNotInTs, TsMuxer } from '../formats/mpegts/muxer.ts';
+import type { Clock } from '../media/clock.ts';
+import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
+import {
+  msFromTicks,
+  secondsFromTicks,
+  type Ticks,
+  ticksFromSamples,
+  ticksFromSeconds,
+} from '../media/time.ts';
+import type { AudioTrack, Track, VideoTrack } from '../media/track.ts';
+import type { Warning } from '../media/warning.ts';
+import { BandwidthMeter } from './bandwidth.ts';
+import { FrameRateMeter } from './frame-rate.ts';
+import { packagingWarnings } from './packaging-warnings.ts';
+import { SegmentHistory } from './segment-history.ts';
+import type { SegmentStore } from './segment-store.ts';
+import { Segmenter } from './segmenter.ts';
+import { chooseTargetDuration, longestSegment } from './target-duration.ts';
+import { WallAnchor } from './wall-anchor.ts';
+
+/** Larger segments are cut wherever they are; nobody can play a rate this high over HTTP anyway. */
+const MAX_SEGMENT_BYTES = 50 * 1024 * 1024;
+const DEFAULT_FRAME = ticksFromSeconds(0.04);
+
+export interface HlsPackagerOptions {
+  readonly clock: Clock;
+  readonly store: SegmentStore;
+  /** Where this rendition's segments live in the store; ends with a slash or is empty. */
+  readonly storePrefix: string;
+  /** Beginning of every segment name; unique for this rendition for all times. */
+  readonly session: string;
+  /** EXT-X-MEDIA-SEQUENCE of the first segment. */
+  readonly firstMediaSequence: number;
+  /** Seconds. */
+  readonly segmentDuration: number;
+  /** Seconds; keyframes further apart than this do not make longer segments. */
+  readonly maxSegmentDuration: number;
+  readonly listedSegments: number;
+  /** A segment could not be stored and is not listed. */
+  readonly onStoreError: (error: unknown, uri: string) => void;
+}
+
+interface OpenSegment {
+  readonly start: Ticks;
+  readonly discontinuity: boolean;
+  readonly independent: boolean;
+  /** Newest end of media in it. */
+  end: Ticks;
+}
+
+/**
+ * Cuts one stream into MPEG-TS segments and keeps the playlist that lists them. Works inside the packet call; only
+ * the store may take longer, and segments are listed in order when it has them.
+ */
+export class HlsPackager implements MediaSink {
+  readonly #options: HlsPackagerOptions;
+  readonly #muxer = new TsMuxer();
+  readonly #segmenter: Segmenter;
+  readonly #history: SegmentHistory;
+  readonly #bandwidth = new BandwidthMeter();
+  readonly #frameRate = new FrameRateMeter();
+  readonly #anchor = new WallAnchor();
+  #video: VideoTrack | null = null;
+  #audio: AudioTrack | null = null;
+  #tracks: readonly Track[] = [];
+  #segment: OpenSegment | null = null;
+  #nextMediaSequence: number;
+  #targetDuration: number | null = null;
+  /** The next segment does not continue the last one. */
+  #interrupted = false;
+  #announcedKeyframeInterval: Ticks | null = null;
+  #lastFrame: { track: Track; dts: Ticks } | null = null;
+  #keyframeInterval: Ticks | null = null;
+  #lastKeyframe: Ticks | null = null;
+  #forcedCuts = 0;
+  /** Store writes in order; the playlist follows it. */
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(options: HlsPackagerOptions) {
+    this.#options = options;
+    this.#segmenter = new Segmenter(
+      ticksFromSeconds(options.segmentDuration),
+      longestSegment(options.maxSegmentDuration),
+    );
+    this.#history = new SegmentHistory(options.listedSegments);
+    this.#nextMediaSequence = options.firstMediaSequence;
+  }
+
+  /** What the playlist lists; its `segments` are empty before the first one is finished. */
+  get window(): MediaWindow {
+    return this.#history.window;
+  }
+
+  /** Listed media in ms: how long an ended playlist and its segments are worth keeping. */
+  get windowMs(): number {
+    return msFromTicks(this.#history.duration);
+  }
+
+  get nextMediaSequence(): number {
+    return this.#nextMediaSequence;
+  }
+
+  /** Seconds; null before the first segment. */
+  get targetDuration(): number | null {
+    return this.#targetDuration;
+  }
+
+  /** The tracks that the segments carry. */
+  carries(track: Track): boolean {
+    return track === this.#video || track === this.#audio;
+  }
+
+  get warnings(): Warning[] {
+    return packagingWarnings({
+      tracks: this.#tracks,
+      carries: (track) => this.carries(track),
+      keyframeIntervalSeconds:
+        this.#keyframeInterval === null ? null : secondsFromTicks(this.#keyframeInterval),
+      segmentDuration: this.#options.segmentDuration,
+      targetDuration: this.#targetDuration,
+      forcedCuts: this.#forcedCuts,
+    });
+  }
+
+  /** The variant to offer, measured; null before the first segment. `uri` is that of its media playlist. */
+  variant(uri: string): Variant | null {
+    if (this.#history.window.segments.length === 0) return null;
+    const video = this.#video;
+    const codecs = [video, this.#audio].flatMap((track) => track?.codecString ?? []);
+    return {
+      uri,
+      bandwidth: this.#bandwidth.peak,
+      averageBandwidth: this.#bandwidth.average,
+      codecs,
+      resolution: video === null || video.width === 0 ? null : { width: video.width, height: video.height },
+      frameRate: video === null ? null : this.#frameRate.rate(video.frameRate),
+    };
+  }
+
+  /** A finished segment by its name in the playlist; null when unknown or expired. */
+  async segment(uri: string): Promise<Uint8Array | null> {
+    return this.#history.has(uri) ? this.#options.store.get(this.#options.storePrefix + uri) : null;
+  }
+
+  epoch(epoch: Epoch): void {
+    this.#finishSegment(epoch.start);
+    this.#tracks = epoch.tracks;
+    this.#video = epoch.tracks.find(isCarriedVideo) ?? null;
+    this.#audio = epoch.tracks.find(isCarriedAudio) ?? null;
+    this.#muxer.setTracks({ video: this.#video, audio: this.#audio });
+    this.#anchor.reset(epoch.start, epoch.startedAt);
+    this.#frameRate.reset();
+    this.#lastKeyframe = null;
+    this.#lastFrame = null;
+    this.#interrupted = this.#nextMediaSequence > this.#options.firstMediaSequence;
+  }
+
+  packet(packet: Packet): void {
+    if (!this.carries(packet.track)) return;
+    const leading = this.#video ?? this.#audio;
+    if (this.#segment === null) {
+      // Audio before the first picture would only delay it.
+      if (packet.track !== leading || !packet.keyframe) return;
+      this.#announcedKeyframeInterval ??= announcedKeyframeInterval(packet);
+      this.#beginSegment(packet, leading);
+    } else {
+      const tooBig = this.#muxer.segmentBytes + packet.data.length > MAX_SEGMENT_BYTES;
+      const decision = tooBig ? 'forced-cut' : this.#segmenter.decide(packet);
+      if (decision === 'forced-cut') this.#forcedCuts++;
+      if (decision !== 'append') {
+        const hole = packet.dts - this.#segment.start > this.#limit() + DEFAULT_FRAME;
+        // After a hole in the media that no segment may span, the next one cannot claim to continue.
+        this.#finishSegment(hole ? this.#segment.end : packet.dts);
+        this.#interrupted ||= hole;
+        this.#beginSegment(packet, leading ?? packet.track);
+      }
+    }
+    this.#muxer.write(packet);
+    this.#measure(packet, leading);
+  }
+
+  /** The publisher is gone: what there is becomes a segment at once, so that viewers get the last pictures. */
+  end(): void {
+    if (this.#segment !== null) this.#finishSegment(this.#segment.end);
+  }
+
+  close(): void {
+    this.end();
+    this.#writing = this.#writing.then(() => this.#history.end());
+  }
+
+  /** Resolves when everything handed to the store so far is listed. */
+  settled(): Promise<void> {
+    return this.#writing;
+  }
+
+  /** Deletes every segment. The packager must not be used afterwards. */
+  async discard(): Promise<void> {
+    await this.#writing;
+    const { store, storePrefix } = this.#options;
+    await Promise.all(this.#history.uris().map((uri) => store.delete(storePrefix + uri)));
+  }
+
+  #limit(): Ticks {
+    return longestSegment(this.#targetDuration ?? this.#options.maxSegmentDuration);
+  }
+
+  #beginSegment(packet: Packet, leading: Track): void {
+    const { dts, keyframe, track } = packet;
+    this.#segment = {
+      start: dts,
+      discontinuity: this.#interrupted,
+      independent: track === leading && keyframe,
+      end: dts,
+    };
+    this.#interrupted = false;
+    this.#segmenter.begin(leading, dts);
+    this.#muxer.beginSegment();
+  }
+
+  #measure({ track, dts, keyframe }: Packet, leading: Track | null): void {
+    const segment = this.#segment;
+    if (segment === null) return;
+    segment.end = Math.max(segment.end, dts + this.#frameDuration(track, dts));
+    if (track.kind !== 'video') return;
+    this.#frameRate.frame(dts);
+    if (!keyframe || track !== leading) return;
+    if (this.#lastKeyframe !== null) this.#keyframeInterval = dts - this.#lastKeyframe;
+    this.#lastKeyframe = dts;
+  }
+
+  /** How long this frame is shown: by its samples for audio, as long as the one before it for video. */
+  #frameDuration(track: Track, dts: Ticks): number {
+    if (track.kind === 'audio') return Math.round(ticksFromSamples(track.samplesPerFrame, track.sampleRate));
+    const last = this.#lastFrame;
+    this.#lastFrame = { track, dts };
+    return last === null || last.track !== track
+      ? DEFAULT_FRAME
+      : Math.min(dts - last.dts, ticksFromSeconds(1));
+  }
+
+  #finishSegment(end: Ticks): void {
+    const segment = this.#segment;
+    if (segment === null) return;
+    this.#segment = null;
+    const duration = end - segment.start;
+    const data = this.#muxer.endSegment();
+    if (duration <= 0) return;
+    if (this.#targetDuration === null) this.#fixTargetDuration(duration);
+    const { clock, session } = this.#options;
+    const mediaSequence = this.#nextMediaSequence++;
+    const uri = `${session}-${mediaSequence}.ts`;
+    const { discontinuity, independent, start } = segment;
+    const programDateTime = this.#anchor.wallTime(start);
+    this.#anchor.observe(end, clock.now(), duration);
+    const info = {
+      mediaSequence,
+      uri,
+      duration,
+      bytes: data.length,
+      programDateTime,
+      discontinuity,
+      independent,
+    };
+    this.#writing = this.#writing.then(() => this.#store(info, data));
+  }
+
+  async #store(info: MediaWindow['segments'][number], data: Buffer): Promise<void> {
+    const { clock, store, storePrefix } = this.#options;
+    try {
+      await store.put(storePrefix + info.uri, data);
+      this.#bandwidth.add(info.bytes, info.duration, this.#targetDuration ?? 1);
+      this.#history.append(info, clock.now());
+      await Promise.all(this.#history.takeExpired(clock.now()).map((uri) => store.delete(storePrefix + uri)));
+    } catch (error) {
+      this.#interrupted = true;
+      this.#options.onStoreError(error, info.uri);
+    }
+  }
+
+  #fixTargetDuration(first: Ticks): void {
+    const { segmentDuration, maxSegmentDuration } = this.#options;
+    this.#targetDuration = chooseTargetDuration({
+      wanted: ticksFromSeconds(segmentDuration),
+      longest: ticksFromSeconds(maxSegmentDuration),
+      first,
+      announcedKeyframeInterval: this.#announcedKeyframeInterval,
+    });
+    this.#segmenter.limit(this.#limit());
+    this.#history.begin(this.#targetDuration);
+  }
+}
+
+function isCarriedVideo(track: Track): track is VideoTrack {
+  return track.kind === 'video' && reasonNotInTs(track) === null;
+}
+
+function isCarriedAudio(track: Track): track is AudioTrack {
+  return track.kind === 'audio' && reasonNotInTs(track) === null;
+}
+
+/** Only x264 with scene cuts tells something that the first segment does not show: how uneven keyframes will get. */
+function announcedKeyframeInterval({ track, data }: Packet): Ticks | null {
+  if (track.kind !== 'video' || track.h264 === null || track.frameRate === null) return null;
+  const settings = readX264Settings(data, track.h264.nalLengthSize);
+  return settings?.sceneCut ? ticksFromSeconds(settings.keyint / track.frameRate) : null;
+}

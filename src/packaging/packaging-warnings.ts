@@ -1,0 +1,57 @@
+import { reasonNotInTs } from '../formats/mpegts/muxer.ts';
+import type { Track } from '../media/track.ts';
+import type { Warning } from '../media/warning.ts';
+
+/** Keyframes this much further apart than the wanted segment length are worth a word. */
+const TOLERATED = 1.75;
+/** Players keep three target durations from the end (RFC 8216 6.3.3). */
+const PLAYER_DISTANCE = 3;
+
+const KEYFRAME_FIX =
+  'In OBS: Settings > Output > Output Mode "Advanced" > Streaming > Keyframe Interval: 2 s. With ffmpeg: -g 60 at 30 fps (frames per second × 2).';
+
+export interface PackagingState {
+  readonly tracks: readonly Track[];
+  readonly carries: (track: Track) => boolean;
+  readonly keyframeIntervalSeconds: number | null;
+  readonly segmentDuration: number;
+  readonly targetDuration: number | null;
+  readonly forcedCuts: number;
+}
+
+export function packagingWarnings(state: PackagingState): Warning[] {
+  const warnings: Warning[] = [];
+  const { keyframeIntervalSeconds: interval, segmentDuration, targetDuration, forcedCuts } = state;
+  if (interval !== null && interval > segmentDuration * TOLERATED) {
+    const behind =
+      targetDuration === null ? '' : ` and viewers are about ${targetDuration * PLAYER_DISTANCE} s behind`;
+    warnings.push({
+      code: 'keyframe-interval-long',
+      message: `Keyframes come every ${interval.toFixed(1)} s, so segments are longer than ${segmentDuration} s${behind}.`,
+      fix: KEYFRAME_FIX,
+    });
+  }
+  if (forcedCuts > 0) {
+    warnings.push({
+      code: 'segments-without-keyframe',
+      message: `${forcedCuts} segments had to begin without a keyframe, because the next one came later than the playlist's target duration of ${targetDuration ?? '?'} s allows. Viewers who join there wait for a picture.`,
+      fix: KEYFRAME_FIX,
+    });
+  }
+  for (const track of state.tracks) {
+    if (state.carries(track)) continue;
+    const reason = reasonNotInTs(track);
+    warnings.push({
+      code: 'track-not-in-hls',
+      message:
+        reason === null
+          ? `Track ${track.id} is a further ${track.kind} track; HLS carries the first one.`
+          : `Track ${track.id} is not in the HLS output: ${reason}.`,
+      fix: track.kind === 'video' ? VIDEO_FIX : AUDIO_FIX,
+    });
+  }
+  return warnings;
+}
+
+const VIDEO_FIX = 'Send H.264. In OBS: Settings > Output > Streaming > Video Encoder: an H.264 encoder.';
+const AUDIO_FIX = 'Send AAC. In OBS: Settings > Output > Streaming > Audio Encoder: an AAC encoder.';

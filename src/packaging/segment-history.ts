@@ -1,0 +1,86 @@
+import type { MediaWindow, SegmentInfo } from '../formats/m3u8/playlist.ts';
+import { type EpochMs, msFromTicks, secondsFromTicks, type Ticks } from '../media/time.ts';
+
+/** RFC 8216 6.2.2: never let the playlist get shorter than three target durations. */
+const SHORTEST_WINDOW = 3;
+
+interface Retired {
+  readonly uri: string;
+  readonly until: EpochMs;
+}
+
+/**
+ * The segments of one rendition: those listed, as an immutable {@link MediaWindow}, and those that have left the list
+ * but stay fetchable, because a player may have read the list just before (RFC 8216 6.2.2).
+ */
+export class SegmentHistory {
+  readonly #listed: number;
+  #window: MediaWindow;
+  #duration: Ticks = 0;
+  #retired: Retired[] = [];
+
+  /** @param listed segments in the playlist; more where three target durations need more */
+  constructor(listed: number) {
+    this.#listed = listed;
+    this.#window = { targetDuration: 0, discontinuitySequence: 0, segments: [], ended: false };
+  }
+
+  get window(): MediaWindow {
+    return this.#window;
+  }
+
+  /** Listed media. */
+  get duration(): Ticks {
+    return this.#duration;
+  }
+
+  /** Fixes EXT-X-TARGETDURATION, in seconds. Once. */
+  begin(targetDuration: number): void {
+    this.#window = { ...this.#window, targetDuration };
+  }
+
+  /** Lists a segment that the store holds, and unlists old ones. */
+  append(segment: SegmentInfo, now: EpochMs): void {
+    const segments = [...this.#window.segments, segment];
+    let { discontinuitySequence } = this.#window;
+    let duration = this.#duration + segment.duration;
+    const shortest = this.#window.targetDuration * SHORTEST_WINDOW;
+    for (
+      let first = segments[0];
+      first !== undefined && segments.length > this.#listed;
+      first = segments[0]
+    ) {
+      if (secondsFromTicks(duration - first.duration) < shortest) break;
+      // Long enough for a player that read the longest list with this segment in it to play through it.
+      this.#retired.push({ uri: first.uri, until: now + msFromTicks(duration + first.duration) });
+      if (first.discontinuity) discontinuitySequence++;
+      duration -= first.duration;
+      segments.shift();
+    }
+    this.#duration = duration;
+    this.#window = { ...this.#window, discontinuitySequence, segments };
+  }
+
+  end(): void {
+    this.#window = { ...this.#window, ended: true };
+  }
+
+  /** Segments whose time is over; they are forgotten here and can be deleted. */
+  takeExpired(now: EpochMs): string[] {
+    const expired = this.#retired.filter((segment) => segment.until <= now);
+    if (expired.length > 0) this.#retired = this.#retired.filter((segment) => segment.until > now);
+    return expired.map((segment) => segment.uri);
+  }
+
+  has(uri: string): boolean {
+    return (
+      this.#window.segments.some((segment) => segment.uri === uri) ||
+      this.#retired.some((segment) => segment.uri === uri)
+    );
+  }
+
+  /** Every segment that can still be fetched. */
+  uris(): string[] {
+    return [...this.#retired, ...this.#window.segments].map((segment) => segment.uri);
+  }
+}

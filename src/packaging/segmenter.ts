@@ -1,0 +1,55 @@
+import type { Packet } from '../media/packet.ts';
+import { type Ticks, ticksFromMs } from '../media/time.ts';
+import type { Track } from '../media/track.ts';
+
+/** A cut this part of the wanted duration early is taken, so that 1.5 s keyframes do not make 3 s segments. */
+const EARLY = 0.25;
+/** Frames further apart than this are not waited for when a segment is about to become too long. */
+const LONGEST_LOOK_AHEAD = ticksFromMs(400);
+const SHORTEST_LOOK_AHEAD = ticksFromMs(50);
+
+/** `cut` starts a segment at a keyframe; `forced-cut` starts one because the old may not get any longer. */
+export type SegmentDecision = 'append' | 'cut' | 'forced-cut';
+
+/**
+ * Decides where segments end. It looks at times and keyframes of one leading track and knows no bytes; muxers obey.
+ */
+export class Segmenter {
+  readonly #wanted: Ticks;
+  #longest: Ticks;
+  #leading: Track | null = null;
+  #start: Ticks = 0;
+  #lastLeading: Ticks = 0;
+  #interval: Ticks = SHORTEST_LOOK_AHEAD;
+
+  constructor(wanted: Ticks, longest: Ticks) {
+    this.#wanted = wanted;
+    this.#longest = longest;
+  }
+
+  /** No segment gets longer than this from now on. */
+  limit(longest: Ticks): void {
+    this.#longest = longest;
+  }
+
+  begin(leading: Track, start: Ticks): void {
+    this.#leading = leading;
+    this.#start = start;
+    this.#lastLeading = start;
+  }
+
+  decide(packet: Packet): SegmentDecision {
+    const elapsed = packet.dts - this.#start;
+    if (packet.track === this.#leading) {
+      const interval = packet.dts - this.#lastLeading;
+      if (interval > 0) {
+        this.#interval = Math.min(LONGEST_LOOK_AHEAD, Math.max(SHORTEST_LOOK_AHEAD, interval));
+      }
+      this.#lastLeading = packet.dts;
+      if (packet.keyframe && elapsed >= this.#wanted * (packet.track.kind === 'video' ? 1 - EARLY : 1))
+        return 'cut';
+    }
+    // The next frame would come too late. Any track may notice: the leading one may have stopped.
+    return elapsed + this.#interval > this.#longest ? 'forced-cut' : 'append';
+  }
+}

@@ -1,0 +1,293 @@
+import { SluiceError } from '../media/errors.ts';
+import { rtmpTimestampDelta } from '../media/time.ts';
+import { RTMP_LIMITS } from './limits.ts';
+import { MESSAGE, type RtmpMessage } from './message.ts';
+
+const DEFAULT_CHUNK_SIZE = 128;
+const EXTENDED = 0xffffff;
+/** Bytes after the basic header by fmt: 0 full, 1 no stream id, 2 only a delta, 3 nothing. */
+const MESSAGE_HEADER_SIZE = [11, 7, 3, 0] as const;
+/** Room for a message is taken at once up to here, then only as its bytes arrive: its length may be a lie. */
+const TRUSTED_LENGTH = 256 * 1024;
+/** An extended timestamp on a delta header this close to the last timestamp was meant absolutely. */
+const ABSOLUTE_RANGE_MS = 60_000;
+/** A fmt 3 header may begin a message with a new extended timestamp; further away it is payload. */
+const NEXT_MESSAGE_RANGE_MS = 10_000;
+
+interface ChunkStream {
+  /** False until a header with a message length has come. */
+  known: boolean;
+  timestamp: number;
+  delta: number;
+  length: number;
+  type: number;
+  streamId: number;
+  /** The last header used the extended timestamp field, with this value. */
+  extended: number | null;
+  /** The unfinished message, its bytes so far. */
+  body: Buffer | null;
+  received: number;
+}
+
+/**
+ * Reassembles messages from the chunks of one connection (RTMP 1.0 section 5.3), in any split of the bytes. Set Chunk
+ * Size and Abort take effect here, between two chunks, and are not delivered. Each payload byte is copied once, out
+ * of the socket's buffer into the message's own.
+ */
+export class ChunkReader {
+  readonly #streams = new Map<number, ChunkStream>();
+  readonly #deliver: (message: RtmpMessage) => void;
+  #chunkSize = DEFAULT_CHUNK_SIZE;
+  /** Beginning of a chunk header whose rest has not come yet. */
+  #fragment: Buffer | null = null;
+  /** The chunk whose payload is being read. */
+  #current: ChunkStream | null = null;
+  #chunkLeft = 0;
+  #partialBytes = 0;
+
+  constructor(deliver: (message: RtmpMessage) => void) {
+    this.#deliver = deliver;
+  }
+
+  /** @throws SluiceError SLUICE_RTMP_BAD_CHUNK, SLUICE_RTMP_LIMIT; the connection is useless afterwards */
+  push(input: Buffer): void {
+    let bytes = input;
+    if (this.#fragment !== null) {
+      bytes = Buffer.concat([this.#fragment, input]);
+      this.#fragment = null;
+    }
+    let position = 0;
+    while (position < bytes.length) {
+      if (this.#current === null) {
+        const headerSize = this.#readHeader(bytes, position);
+        if (headerSize === 0) {
+          this.#fragment = Buffer.from(bytes.subarray(position));
+          return;
+        }
+        position += headerSize;
+      }
+      position += this.#readPayload(bytes, position);
+    }
+  }
+
+  /** @returns bytes of the header at `start`, or 0 when it is not all there yet */
+  #readHeader(bytes: Buffer, start: number): number {
+    const first = bytes.readUInt8(start);
+    const format = first >> 6;
+    let chunkStreamId = first & 0x3f;
+    let position = start + 1;
+    // Basic header: ids 2…63 in one byte, 0 announces one more byte (64…319), 1 two more, low byte first (64…65599).
+    if (chunkStreamId < 2) {
+      const extra = chunkStreamId + 1;
+      if (position + extra > bytes.length) return 0;
+      chunkStreamId = 64 + bytes.readUIntLE(position, extra);
+      position += extra;
+    }
+    const headerSize = MESSAGE_HEADER_SIZE[format] ?? 0;
+    if (position + headerSize > bytes.length) return 0;
+    let stream = this.#streams.get(chunkStreamId);
+    if (format === 3) {
+      if (stream === undefined) throw badChunk(`fmt 3 on the unused chunk stream ${chunkStreamId}`);
+      const size = this.#readContinuation(stream, bytes, position);
+      if (size < 0) return 0;
+      position += size;
+    } else {
+      const field = bytes.readUIntBE(position, 3);
+      let extended: number | null = null;
+      if (field === EXTENDED) {
+        if (position + headerSize + 4 > bytes.length) return 0;
+        extended = bytes.readUInt32BE(position + headerSize);
+      }
+      stream ??= this.#open(chunkStreamId, format);
+      this.#readMessageHeader(stream, format, bytes, position, field, extended);
+      position += headerSize + (extended === null ? 0 : 4);
+    }
+    this.#beginChunk(stream);
+    return position - start;
+  }
+
+  #open(chunkStreamId: number, format: number): ChunkStream {
+    // fmt 1 is tolerated on a fresh chunk stream: librtmp sends its pings so.
+    if (format === 2) throw badChunk(`fmt 2 on the unused chunk stream ${chunkStreamId}`);
+    if (this.#streams.size >= RTMP_LIMITS.chunkStreams) {
+      throw new SluiceError('SLUICE_RTMP_LIMIT', `more than ${RTMP_LIMITS.chunkStreams} chunk streams`);
+    }
+    const stream: ChunkStream = {
+      known: false,
+      timestamp: 0,
+      delta: 0,
+      length: 0,
+      type: 0,
+      streamId: 0,
+      extended: null,
+      body: null,
+      received: 0,
+    };
+    this.#streams.set(chunkStreamId, stream);
+    return stream;
+  }
+
+  /** fmt 0: timestamp(3) length(3) type(1) stream id(4, LE); fmt 1: delta(3) length(3) type(1); fmt 2: delta(3). */
+  #readMessageHeader(
+    stream: ChunkStream,
+    format: number,
+    bytes: Buffer,
+    at: number,
+    field: number,
+    extended: number | null,
+  ): void {
+    // A new header inside a message means the peer gave that message up.
+    if (stream.body !== null) this.#discard(stream);
+    const value = extended ?? field;
+    if (format === 0) {
+      stream.timestamp = value;
+      // The specification makes a following fmt 3 repeat the timestamp itself as the delta; FMLE relies on it.
+      stream.delta = value;
+    } else if (
+      extended !== null &&
+      Math.abs(rtmpTimestampDelta(stream.timestamp, value)) < ABSOLUTE_RANGE_MS
+    ) {
+      // A delta of over four hours does not exist; encoders that send one mean the absolute time.
+      stream.delta = rtmpTimestampDelta(stream.timestamp, value);
+      stream.timestamp = value;
+    } else {
+      stream.delta = value;
+      stream.timestamp = (stream.timestamp + value) >>> 0;
+    }
+    stream.extended = extended;
+    if (format <= 1) {
+      stream.length = bytes.readUIntBE(at + 3, 3);
+      stream.type = bytes.readUInt8(at + 6);
+      stream.known = true;
+    }
+    if (format === 0) stream.streamId = bytes.readUInt32LE(at + 7);
+    const limit = isMedia(stream.type) ? RTMP_LIMITS.mediaMessageBytes : RTMP_LIMITS.otherMessageBytes;
+    if (stream.length > limit) {
+      throw new SluiceError(
+        'SLUICE_RTMP_LIMIT',
+        `a message of ${stream.length} bytes, at most ${limit} are allowed`,
+      );
+    }
+  }
+
+  /**
+   * fmt 3: continues the message, or repeats the last header for a new one. Where that header had an extended
+   * timestamp the specification wants it repeated here, but old librtmp and some hardware leave it out, so it is
+   * only taken for one when it looks like one.
+   *
+   * @returns bytes of the extended timestamp taken, or -1 when more input is needed to tell
+   */
+  #readContinuation(stream: ChunkStream, bytes: Buffer, at: number): number {
+    if (!stream.known) throw badChunk('fmt 3 before any full header');
+    const continues = stream.body !== null;
+    let size = 0;
+    let next: number | null = null;
+    if (stream.extended !== null) {
+      if (at + 4 > bytes.length) return -1;
+      const value = bytes.readUInt32BE(at);
+      if (value === stream.extended) {
+        size = 4;
+      } else if (!continues && isNear(stream.timestamp, value)) {
+        size = 4;
+        next = value;
+      }
+    }
+    if (continues) return size;
+    if (next !== null) {
+      stream.delta = rtmpTimestampDelta(stream.timestamp, next);
+      stream.timestamp = next;
+      stream.extended = next;
+    } else if (stream.extended === null || stream.delta !== stream.extended) {
+      stream.timestamp = (stream.timestamp + stream.delta) >>> 0;
+    }
+    return size;
+  }
+
+  #beginChunk(stream: ChunkStream): void {
+    if (stream.body === null) {
+      stream.body = Buffer.allocUnsafe(Math.min(stream.length, TRUSTED_LENGTH));
+      stream.received = 0;
+    }
+    this.#current = stream;
+    this.#chunkLeft = Math.min(stream.length - stream.received, this.#chunkSize);
+    if (stream.length === 0) this.#finish(stream);
+  }
+
+  /** @returns payload bytes consumed */
+  #readPayload(bytes: Buffer, at: number): number {
+    const stream = this.#current;
+    if (stream === null) return 0;
+    const size = Math.min(this.#chunkLeft, bytes.length - at);
+    if (size === 0) return 0;
+    this.#partialBytes += size;
+    if (this.#partialBytes > RTMP_LIMITS.partialBytes) {
+      throw new SluiceError('SLUICE_RTMP_LIMIT', 'too many bytes in unfinished messages');
+    }
+    const body = roomFor(stream, size);
+    bytes.copy(body, stream.received, at, at + size);
+    stream.received += size;
+    this.#chunkLeft -= size;
+    if (stream.received === stream.length) this.#finish(stream);
+    else if (this.#chunkLeft === 0) this.#current = null;
+    return size;
+  }
+
+  #finish(stream: ChunkStream): void {
+    const { type, timestamp, streamId, received } = stream;
+    const body = stream.body ?? Buffer.alloc(0);
+    this.#discard(stream);
+    this.#current = null;
+    const message = { type, timestamp, streamId, body: body.subarray(0, received) };
+    if (type === MESSAGE.SET_CHUNK_SIZE) this.#setChunkSize(message.body);
+    else if (type === MESSAGE.ABORT) this.#abort(message.body);
+    else this.#deliver(message);
+  }
+
+  #discard(stream: ChunkStream): void {
+    this.#partialBytes -= stream.received;
+    stream.body = null;
+    stream.received = 0;
+  }
+
+  #setChunkSize(body: Buffer): void {
+    if (body.length < 4) throw badChunk('Set Chunk Size is cut short');
+    const size = body.readUInt32BE(0) & 0x7fffffff;
+    if (size < RTMP_LIMITS.minChunkSize) {
+      throw new SluiceError(
+        'SLUICE_RTMP_LIMIT',
+        `a chunk size of ${size}, at least ${RTMP_LIMITS.minChunkSize} is needed`,
+      );
+    }
+    this.#chunkSize = Math.min(size, RTMP_LIMITS.maxChunkSize);
+  }
+
+  #abort(body: Buffer): void {
+    if (body.length < 4) throw badChunk('Abort is cut short');
+    const stream = this.#streams.get(body.readUInt32BE(0));
+    if (stream !== undefined && stream.body !== null) this.#discard(stream);
+  }
+}
+
+function badChunk(message: string): SluiceError {
+  return new SluiceError('SLUICE_RTMP_BAD_CHUNK', message);
+}
+
+function isMedia(type: number): boolean {
+  return type === MESSAGE.AUDIO || type === MESSAGE.VIDEO || type === MESSAGE.AGGREGATE;
+}
+
+function isNear(timestamp: number, value: number): boolean {
+  return Math.abs(rtmpTimestampDelta(timestamp, value)) <= NEXT_MESSAGE_RANGE_MS;
+}
+
+/** The message's buffer with room for `size` more bytes; grows by doubling once the trusted length is used up. */
+function roomFor(stream: ChunkStream, size: number): Buffer {
+  const body = stream.body ?? Buffer.alloc(0);
+  if (stream.received + size <= body.length) return body;
+  const grown = Buffer.allocUnsafeSlow(
+    Math.min(stream.length, Math.max(body.length * 2, stream.received + size)),
+  );
+  body.copy(grown, 0, 0, stream.received);
+  stream.body = grown;
+  return grown;
+}

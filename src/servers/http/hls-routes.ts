@@ -1,0 +1,112 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import parseRange from 'range-parser';
+import { renderMediaPlaylist, renderMultivariantPlaylist } from '../../formats/m3u8/playlist.ts';
+import type { HlsPackager } from '../../packaging/hls-packager.ts';
+import { sendNotFound } from './errors.ts';
+import { hlsAddresses, MEDIA_PLAYLIST } from './hls-address.ts';
+import { type Rendered, render } from './rendered.ts';
+
+export interface HlsRoutesOptions {
+  readonly defaultApp: string;
+  /** The packager of a stream that is live, in grace, or ended not long ago. */
+  readonly find: (app: string, name: string) => HlsPackager | null;
+  /** Called for every playlist and segment served. */
+  readonly onRequest: () => void;
+}
+
+const PLAYLIST_TYPE = 'application/vnd.apple.mpegurl';
+/** Names are never reused, so caches may keep segments for ever. */
+const SEGMENT_CACHE = 'public, max-age=31536000, immutable';
+
+/**
+ * Playlists and segments. The bytes are the same for every viewer, without cookies, redirects or parameters: that is
+ * what lets a CDN stand in front.
+ */
+export function hlsRoutes(app: FastifyInstance, { defaultApp, find, onRequest }: HlsRoutesOptions): void {
+  const mediaPlaylists = new WeakMap<object, Rendered>();
+  const multivariantPlaylists = new WeakMap<HlsPackager, { playlist: string; rendered: Rendered }>();
+
+  app.get<{ Params: { '*': string } }>('/hls/*', async (request, reply) => {
+    for (const { app: application, name, file } of hlsAddresses(request.params['*'], defaultApp)) {
+      const packager = find(application, name);
+      if (packager === null) continue;
+      if (file === null || file === MEDIA_PLAYLIST) {
+        const rendered = file === null ? multivariant(packager, name) : media(packager);
+        if (rendered === null) continue;
+        onRequest();
+        return sendPlaylist(request, reply, rendered, packager.targetDuration ?? 1);
+      }
+      const segment = await packager.segment(file);
+      if (segment === null) continue;
+      onRequest();
+      return sendSegment(request, reply, segment, file);
+    }
+    return sendNotFound(reply, 'No such stream or segment. It may not have started yet, or be over.');
+  });
+
+  function media(packager: HlsPackager): Rendered | null {
+    const { window } = packager;
+    if (window.segments.length === 0) return null;
+    let rendered = mediaPlaylists.get(window);
+    if (rendered === undefined) {
+      rendered = render(renderMediaPlaylist(window));
+      mediaPlaylists.set(window, rendered);
+    }
+    return rendered;
+  }
+
+  function multivariant(packager: HlsPackager, name: string): Rendered | null {
+    const variant = packager.variant(`${name}/${MEDIA_PLAYLIST}`);
+    if (variant === null) return null;
+    const playlist = renderMultivariantPlaylist([variant]);
+    let cached = multivariantPlaylists.get(packager);
+    if (cached?.playlist !== playlist) {
+      cached = { playlist, rendered: render(playlist) };
+      multivariantPlaylists.set(packager, cached);
+    }
+    return cached.rendered;
+  }
+}
+
+/** Half a target duration is how long a player may be shown an old playlist (RFC 8216bis appendix B). */
+function sendPlaylist(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  rendered: Rendered,
+  targetDuration: number,
+) {
+  const gzip = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
+  // The two encodings are different bytes, so they need different strong tags.
+  const etag = gzip ? `"${rendered.etag}-gz"` : `"${rendered.etag}"`;
+  reply
+    .header('cache-control', `public, max-age=${Math.max(1, Math.floor(targetDuration / 2))}`)
+    .header('vary', 'Accept-Encoding')
+    .header('etag', etag);
+  if (matches(request, etag)) return reply.code(304).send();
+  reply.type(PLAYLIST_TYPE);
+  if (gzip) reply.header('content-encoding', 'gzip');
+  return reply.send(gzip ? rendered.gzip : rendered.text);
+}
+
+function sendSegment(request: FastifyRequest, reply: FastifyReply, segment: Uint8Array, name: string) {
+  const etag = `"${name}"`;
+  reply.header('cache-control', SEGMENT_CACHE).header('etag', etag).header('accept-ranges', 'bytes');
+  if (matches(request, etag)) return reply.code(304).send();
+  reply.type('video/mp2t');
+  const { range } = request.headers;
+  // Several ranges at once are answered with the whole segment, as RFC 9110 14.2 allows.
+  const ranges = range === undefined ? undefined : parseRange(segment.length, range);
+  if (ranges === -1) return reply.code(416).header('content-range', `bytes */${segment.length}`).send();
+  const [first] = Array.isArray(ranges) && ranges.type === 'bytes' && ranges.length === 1 ? ranges : [];
+  if (first === undefined) return reply.send(segment);
+  return reply
+    .code(206)
+    .header('content-range', `bytes ${first.start}-${first.end}/${segment.length}`)
+    .send(segment.subarray(first.start, first.end + 1));
+}
+
+function matches(request: FastifyRequest, etag: string): boolean {
+  const header = request.headers['if-none-match'];
+  if (header === undefined) return false;
+  return header === '*' || header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
+}

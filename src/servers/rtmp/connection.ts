@@ -1,0 +1,196 @@
+import type { Socket } from 'node:net';
+import { createFlvIngest } from '../../live/flv-ingest.ts';
+import { parseStreamPath } from '../../live/stream-name.ts';
+import type { StreamRegistry } from '../../live/stream-registry.ts';
+import type { Clock } from '../../media/clock.ts';
+import { type ErrorCode, SluiceError } from '../../media/errors.ts';
+import { announcedMedia } from '../../rtmp/commands.ts';
+import { type PublishRequest, ServerSession } from '../../rtmp/server-session.ts';
+import { answerHttp, looksLikeHttp } from './http-answer.ts';
+
+/** A peer that does not read our few answers is not worth more memory than this. */
+const MAX_UNSENT_BYTES = 1024 * 1024;
+/** How long a refused peer gets to read why, before the socket is closed under it. */
+const FAREWELL_MS = 500;
+const PING_INTERVAL_MS = 10_000;
+
+export interface ConnectionOptions {
+  readonly registry: StreamRegistry;
+  readonly clock: Clock;
+  readonly log: ConnectionLog;
+  /** From the TCP connection to the end of the handshake, and from there to the first publish. */
+  readonly handshakeTimeoutMs: number;
+  /** Longest silence of a publisher. */
+  readonly idleTimeoutMs: number;
+  /** Port of the player page, for browsers that end up here; null where there is none. */
+  readonly httpPort: () => number | null;
+}
+
+/** One line each; `fields` never contain a key. */
+export interface ConnectionLog {
+  info(fields: Record<string, unknown>, message: string): void;
+  warn(fields: Record<string, unknown>, message: string): void;
+}
+
+/** One TCP connection: moves bytes between the socket and its session and decides when it has to end. */
+export class RtmpConnection {
+  readonly #socket: Socket;
+  readonly #options: ConnectionOptions;
+  readonly #session: ServerSession;
+  readonly #address: string;
+  readonly #openedAt: number;
+  #handshakeDoneAt: number | null = null;
+  #lastMedia: { count: number; at: number };
+  #lastPing: number;
+  #firstBytes = true;
+  #ended = false;
+  #stream: string | null = null;
+
+  constructor(socket: Socket, options: ConnectionOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#address = socket.remoteAddress ?? 'unknown';
+    this.#openedAt = options.clock.now();
+    this.#lastMedia = { count: 0, at: this.#openedAt };
+    this.#lastPing = this.#openedAt;
+    this.#session = new ServerSession({
+      write: (bytes) => this.#write(bytes),
+      publish: (request) => this.#publish(request),
+      close: () => this.#farewell(),
+    });
+    socket.setNoDelay(true);
+    socket.on('data', (bytes) => this.#receive(bytes));
+    // A publisher that half-closes has nothing more to say.
+    socket.on('end', () => this.#finish());
+    socket.on('close', () => this.#finish());
+    socket.on('error', (error) => {
+      // A reset is how encoders usually leave; the close event follows.
+      this.#options.log.info({ ...this.#identity(), reason: error.message }, 'RTMP connection lost');
+    });
+  }
+
+  /** To be called about once a second: everything that depends on time happens here. */
+  tick(): void {
+    const now = this.#options.clock.now();
+    if (this.#ended) return;
+    const { handshakeTimeoutMs, idleTimeoutMs } = this.#options;
+    if (this.#handshakeDoneAt === null) {
+      if (now - this.#openedAt > handshakeTimeoutMs) {
+        this.#fail(new SluiceError('SLUICE_RTMP_HANDSHAKE_TIMEOUT', 'no RTMP handshake in time'));
+      }
+      return;
+    }
+    const count = this.#session.mediaMessages;
+    if (count !== this.#lastMedia.count) this.#lastMedia = { count, at: now };
+    const quietSince = Math.max(this.#lastMedia.at, this.#handshakeDoneAt);
+    if (now - quietSince > idleTimeoutMs) {
+      this.#fail(
+        new SluiceError('SLUICE_RTMP_IDLE_TIMEOUT', `no media for ${Math.round(idleTimeoutMs / 1000)} s`),
+      );
+    } else if (now - this.#lastPing > PING_INTERVAL_MS) {
+      this.#lastPing = now;
+      this.#session.ping(Math.floor(now - this.#openedAt));
+    }
+  }
+
+  /** Ends the connection with a reason that the encoder can show. */
+  dismiss(code: ErrorCode, description: string): void {
+    this.#session.dismiss(code, description);
+  }
+
+  #receive(bytes: Buffer): void {
+    if (this.#ended) return;
+    if (this.#firstBytes) {
+      this.#firstBytes = false;
+      if (looksLikeHttp(bytes)) {
+        this.#options.log.info(
+          { ...this.#identity(), code: 'SLUICE_RTMP_NOT_RTMP' },
+          'HTTP request on the RTMP port',
+        );
+        this.#ended = true;
+        this.#socket.end(answerHttp(bytes, this.#options.httpPort()));
+        this.#socket.destroySoon();
+        return;
+      }
+    }
+    try {
+      this.#session.push(bytes);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (this.#handshakeDoneAt === null && this.#session.handshakeDone) {
+      this.#handshakeDoneAt = this.#options.clock.now();
+    }
+  }
+
+  #write(bytes: Buffer): void {
+    if (this.#socket.destroyed || !this.#socket.writable) return;
+    this.#socket.write(bytes);
+    if (this.#socket.writableLength > MAX_UNSENT_BYTES) {
+      this.#fail(new SluiceError('SLUICE_RTMP_LIMIT', 'the peer does not read our answers'));
+    }
+  }
+
+  #publish(request: PublishRequest): void {
+    const { registry, log } = this.#options;
+    try {
+      const { app, name } = parseStreamPath(request.app, request.key);
+      const publication = registry.publish(app, name, {
+        address: this.#address,
+        encoder: request.encoder,
+        replaced: () =>
+          this.#session.dismiss('SLUICE_RTMP_REPLACED', 'A newer publisher took over this stream.'),
+      });
+      this.#stream = `${app}/${name}`;
+      let damaged = 0;
+      const ingest = createFlvIngest(publication, (error) => {
+        // One line is enough to know; the count is in the API.
+        if (damaged++ === 0) log.warn({ ...this.#identity(), code: error.code }, error.message);
+      });
+      request.accept({
+        audio: (timestamp, body) => ingest.audio(timestamp, body),
+        video: (timestamp, body) => ingest.video(timestamp, body),
+        data: (data) => {
+          const media = announcedMedia(data);
+          if (media !== null) ingest.announce(media);
+        },
+        end: () => ingest.end(),
+      });
+    } catch (error) {
+      if (!(error instanceof SluiceError)) throw error;
+      log.warn({ ...this.#identity(), code: error.code }, `publish refused: ${error.message}`);
+      request.reject(error);
+    }
+  }
+
+  /** The one place where a connection ends because of an error. */
+  #fail(error: unknown): void {
+    if (this.#ended) return;
+    const known = error instanceof SluiceError;
+    const code = known ? error.code : 'SLUICE_INTERNAL';
+    const message = error instanceof Error ? error.message : String(error);
+    this.#options.log.warn(
+      { ...this.#identity(), code, ...(known ? {} : { err: error }) },
+      `RTMP connection closed: ${message}`,
+    );
+    this.#finish();
+    this.#socket.destroy();
+  }
+
+  #finish(): void {
+    this.#ended = true;
+    this.#session.end();
+    if (!this.#socket.destroyed) this.#socket.end();
+  }
+
+  /** Some encoders only show a status message when they have time to read it before the close. */
+  #farewell(): void {
+    this.#ended = true;
+    this.#options.clock.after(FAREWELL_MS, () => this.#socket.destroySoon());
+  }
+
+  #identity(): Record<string, unknown> {
+    return this.#stream === null ? { peer: this.#address } : { peer: this.#address, stream: this.#stream };
+  }
+}

@@ -1,0 +1,82 @@
+import { createServer, type Server } from 'node:net';
+import { SluiceError } from '../../media/errors.ts';
+import { type ConnectionOptions, RtmpConnection } from './connection.ts';
+
+const TICK_MS = 1000;
+
+export interface RtmpServerOptions extends ConnectionOptions {
+  readonly maxConnections: number;
+}
+
+/** The RTMP listener and its connections. */
+export class RtmpServer {
+  readonly #options: RtmpServerOptions;
+  readonly #server: Server;
+  readonly #connections = new Set<RtmpConnection>();
+  #ticking: NodeJS.Timeout | null = null;
+
+  constructor(options: RtmpServerOptions) {
+    this.#options = options;
+    this.#server = createServer((socket) => {
+      if (this.#connections.size >= options.maxConnections) {
+        options.log.warn(
+          { peer: socket.remoteAddress, code: 'SLUICE_RTMP_LIMIT' },
+          `RTMP connection refused: ${options.maxConnections} are open already`,
+        );
+        socket.destroy();
+        return;
+      }
+      const connection = new RtmpConnection(socket, options);
+      this.#connections.add(connection);
+      socket.on('close', () => this.#connections.delete(connection));
+    });
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** The port in use; null while not listening. */
+  get port(): number | null {
+    const address = this.#server.address();
+    return address !== null && typeof address === 'object' ? address.port : null;
+  }
+
+  /** @throws SluiceError SLUICE_PORT_UNAVAILABLE */
+  async listen(port: number, host: string | undefined): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (error) =>
+        reject(
+          new SluiceError('SLUICE_PORT_UNAVAILABLE', `cannot open RTMP port ${port}: ${error.message}`, {
+            cause: error,
+          }),
+        ),
+      );
+      this.#server.listen({ port, ...(host === undefined ? {} : { host }) }, resolve);
+    });
+    this.#server.removeAllListeners('error');
+    this.#server.on('error', (error) => this.#options.log.warn({ err: error }, 'RTMP listener error'));
+    this.#ticking = setInterval(() => {
+      for (const connection of this.#connections) connection.tick();
+    }, TICK_MS);
+    this.#ticking.unref();
+  }
+
+  /** Stops accepting; the connections stay. Idempotent. */
+  stopListening(): void {
+    if (this.#server.listening) this.#server.close();
+  }
+
+  /** Stops accepting and dismisses every publisher. Resolves when all sockets are closed. */
+  async close(): Promise<void> {
+    if (this.#ticking !== null) clearInterval(this.#ticking);
+    this.#ticking = null;
+    if (!this.#server.listening && this.#connections.size === 0) return;
+    const closed = new Promise<void>((resolve) => this.#server.once('close', resolve));
+    if (this.#server.listening) this.#server.close();
+    for (const connection of this.#connections) {
+      connection.dismiss('SLUICE_SHUTTING_DOWN', 'The gateway is shutting down.');
+    }
+    await closed;
+  }
+}
