@@ -9,6 +9,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/interop/**', 'test/browser/**'],
+          // No test waits for time, but property tests share slow machines with others.
+          testTimeout: 30_000,
         },
       },
       {

@@ -13,7 +13,7 @@ import type { Warning } from './media/warning.ts';
 import { HlsPackager } from './packaging/hls-packager.ts';
 import { gatewayPlugin } from './servers/http/gateway-plugin.ts';
 import { type StreamView, viewStream, warningsOf } from './servers/http/stream-view.ts';
-import { type DemoPublisher, startDemo } from './servers/rtmp/demo-publisher.ts';
+import { startDemo } from './servers/rtmp/demo-publisher.ts';
 import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
 import { systemClock } from './servers/system-clock.ts';
 import { MemoryStore } from './storage/memory-store.ts';
@@ -106,7 +106,6 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #rtmp: RtmpServer;
   #http: FastifyInstance | null = null;
   #embedded = false;
-  #demo: DemoPublisher | null = null;
   #watch: NodeJS.Timeout | null = null;
   #lastViewerAt = Number.NEGATIVE_INFINITY;
   #state: 'new' | 'running' | 'closing' = 'new';
@@ -191,7 +190,13 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       for (const [stream, packager] of this.#packagers) this.#checkWarnings(stream, packager);
     }, WARNING_CHECK_MS);
     this.#watch.unref();
-    if (demo) this.#demo = await startDemo(this.#rtmp.port ?? rtmp.port, DEFAULT_APP, DEMO_KEY);
+    if (demo)
+      await startDemo({
+        host: host ?? '127.0.0.1',
+        port: this.#rtmp.port ?? rtmp.port,
+        app: DEFAULT_APP,
+        key: DEMO_KEY,
+      });
     return this.address;
   }
 
@@ -241,12 +246,13 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   async #close(): Promise<void> {
     this.#state = 'closing';
     if (this.#watch !== null) clearInterval(this.#watch);
-    await this.#demo?.stop();
-    await this.#rtmp.close();
+    const rtmpClosed = this.#rtmp.close();
+    // The publishers are dismissed; what they sent becomes the last segments, and the playlists end.
     for (const stream of this.#registry.list()) stream.close();
     await Promise.all([...this.#packagers.values()].map((packager) => packager.settled()));
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
     if (watched && this.#packagers.size > 0) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
+    await rtmpClosed;
     await this.#http?.close();
   }
 

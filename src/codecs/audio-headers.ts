@@ -13,7 +13,7 @@ export function audioFormat(codec: AudioCodec, header: Uint8Array): AudioFormat 
   switch (codec) {
     case 'opus':
       // OpusHead (RFC 7845 5.1): magic(8) version channels … ; the decoder always runs at 48 kHz
-      return { sampleRate: 48000, channels: header[9] ?? 2 };
+      return { sampleRate: 48000, channels: startsWith(header, 'OpusHead') ? (header[9] ?? 2) : 2 };
     case 'flac':
       return flacFormat(header);
     case 'ac3': {
@@ -34,6 +34,12 @@ export function audioFormat(codec: AudioCodec, header: Uint8Array): AudioFormat 
 /** "fLaC", block header(4), STREAMINFO: sizes(10) sampleRate(20) channels-1(3) … */
 function flacFormat(header: Uint8Array): AudioFormat {
   const [b0, b1, b2] = header.subarray(18, 21);
+  if (!startsWith(header, 'fLaC')) return { sampleRate: 0, channels: 0 };
   if (b0 === undefined || b1 === undefined || b2 === undefined) return { sampleRate: 0, channels: 0 };
   return { sampleRate: (b0 << 12) | (b1 << 4) | (b2 >> 4), channels: ((b2 >> 1) & 7) + 1 };
+}
+
+/** A publisher may leave the configuration out; then the first frame stands in its place and must not be read as one. */
+function startsWith(header: Uint8Array, magic: string): boolean {
+  return Buffer.from(header.subarray(0, magic.length)).toString('latin1') === magic;
 }

@@ -30,6 +30,7 @@ export interface StreamOptions {
   readonly clock: Clock;
   /** How long `grace` lasts. */
   readonly graceMs: number;
+  /** Also called with `live` again when a publisher takes over from another. */
   readonly onState: (stream: Stream, state: StreamState) => void;
   readonly onEpoch: (stream: Stream, epoch: Epoch) => void;
   /** A sink threw; it gets nothing any more. The stream and the other sinks go on. */
@@ -113,7 +114,7 @@ export class Stream {
       { clock: this.#options.clock, origin: this.#end, reason: this.#epoch === null ? 'start' : 'reconnect' },
     );
     this.#timeline = timeline;
-    if (this.#state !== 'live') this.#setState('live');
+    this.#setState('live');
     const active = () => this.#timeline === timeline;
     return {
       stream: this,

@@ -14,6 +14,7 @@ const SLEW = 1 / 64;
  */
 export class AudioClock {
   #expected: number | null = null;
+  #last: Ticks = Number.NEGATIVE_INFINITY;
   #meanError = 0;
 
   /**
@@ -31,7 +32,10 @@ export class AudioClock {
       this.#meanError += (error - this.#meanError) * SMOOTHING;
       if (Math.abs(this.#meanError) > DRIFT) time += Math.sign(this.#meanError) * duration * SLEW;
     }
+    // Stamps that stand still or step back must not take the decode times with them.
+    time = Math.max(time, this.#last + 1);
     this.#expected = time + duration;
-    return Math.round(time);
+    this.#last = Math.round(time);
+    return this.#last;
   }
 }

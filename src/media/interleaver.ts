@@ -3,6 +3,9 @@ import { type Ticks, ticksFromMs } from './time.ts';
 
 /** How long a track is waited for. Encoders interleave within 200…500 ms. */
 const PATIENCE = ticksFromMs(500);
+/** A track that keeps arriving further behind the others is waited for longer, but never longer than this. */
+const LONGEST_PATIENCE = ticksFromMs(3000);
+const MARGIN = ticksFromMs(250);
 
 export interface InterleavedPacket {
   readonly packet: Packet;
@@ -26,6 +29,7 @@ export class Interleaver {
   readonly #lanes = new Map<string, Lane>();
   readonly #emit: (item: InterleavedPacket) => void;
   #newest: Ticks = Number.NEGATIVE_INFINITY;
+  #patience = PATIENCE;
 
   constructor(emit: (item: InterleavedPacket) => void) {
     this.#emit = emit;
@@ -39,6 +43,8 @@ export class Interleaver {
     }
     lane.awaited = true;
     lane.queue.push({ packet, jumped });
+    const lag = this.#newest - packet.dts;
+    if (lag > 0) this.#patience = Math.min(LONGEST_PATIENCE, Math.max(this.#patience, lag + MARGIN));
     this.#newest = Math.max(this.#newest, packet.dts);
     this.#release();
   }
@@ -52,7 +58,7 @@ export class Interleaver {
       const head = lane.queue[0];
       if (head === undefined) return;
       if (this.#somebodyIsMissing()) {
-        if (this.#newest - head.packet.dts <= PATIENCE) return;
+        if (this.#newest - head.packet.dts <= this.#patience) return;
         for (const other of this.#lanes.values()) if (other.queue.length === 0) other.awaited = false;
       }
       this.#emitFrom(lane);

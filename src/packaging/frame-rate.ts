@@ -25,7 +25,9 @@ export class FrameRateMeter {
   rate(promised: number | null): number | null {
     if (this.#first === null || this.#intervals === 0) return promised;
     const measured = this.#intervals / secondsFromTicks(this.#last - this.#first);
-    const known = [...(promised === null ? [] : [promised]), ...COMMON_RATES];
-    return known.find((rate) => Math.abs(measured / rate - 1) <= TOLERANCE) ?? measured;
+    const deviation = (rate: number) => Math.abs(measured / rate - 1);
+    if (promised !== null && deviation(promised) <= TOLERANCE) return promised;
+    const nearest = COMMON_RATES.reduce((best, rate) => (deviation(rate) < deviation(best) ? rate : best));
+    return deviation(nearest) <= TOLERANCE ? nearest : measured;
   }
 }

@@ -1,5 +1,5 @@
 import { readX264Settings } from '../codecs/x264-settings.ts';
-import type { MediaWindow, Variant } from '../formats/m3u8/playlist.ts';
+import type { MediaWindow, SegmentInfo, Variant } from '../formats/m3u8/playlist.ts';
 import { reasonNotInTs, TsMuxer } from '../formats/mpegts/muxer.ts';
 import type { Clock } from '../media/clock.ts';
 import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
@@ -39,7 +39,7 @@ export interface HlsPackagerOptions {
   /** Seconds; keyframes further apart than this do not make longer segments. */
   readonly maxSegmentDuration: number;
   readonly listedSegments: number;
-  /** A segment could not be stored and is not listed. */
+  /** A segment could not be stored and is not listed, or could not be deleted. */
   readonly onStoreError: (error: unknown, uri: string) => void;
 }
 
@@ -67,7 +67,12 @@ export class HlsPackager implements MediaSink {
   #audio: AudioTrack | null = null;
   #tracks: readonly Track[] = [];
   #segment: OpenSegment | null = null;
+  /** Given out when a segment is listed, so that one the store refused leaves no hole in the numbers. */
   #nextMediaSequence: number;
+  /** Number of the next segment's name. */
+  #nextName: number;
+  /** The store refused a segment since the last one listed. */
+  #lost = false;
   #targetDuration: number | null = null;
   /** The next segment does not continue the last one. */
   #interrupted = false;
@@ -87,6 +92,7 @@ export class HlsPackager implements MediaSink {
     );
     this.#history = new SegmentHistory(options.listedSegments);
     this.#nextMediaSequence = options.firstMediaSequence;
+    this.#nextName = options.firstMediaSequence;
   }
 
   /** What the playlist lists; its `segments` are empty before the first one is finished. */
@@ -155,7 +161,7 @@ export class HlsPackager implements MediaSink {
     this.#frameRate.reset();
     this.#lastKeyframe = null;
     this.#lastFrame = null;
-    this.#interrupted = this.#nextMediaSequence > this.#options.firstMediaSequence;
+    this.#interrupted = this.#nextName > this.#options.firstMediaSequence;
   }
 
   packet(packet: Packet): void {
@@ -200,8 +206,7 @@ export class HlsPackager implements MediaSink {
   /** Deletes every segment. The packager must not be used afterwards. */
   async discard(): Promise<void> {
     await this.#writing;
-    const { store, storePrefix } = this.#options;
-    await Promise.all(this.#history.uris().map((uri) => store.delete(storePrefix + uri)));
+    await Promise.all(this.#history.uris().map((uri) => this.#delete(uri)));
   }
 
   #limit(): Ticks {
@@ -251,33 +256,37 @@ export class HlsPackager implements MediaSink {
     if (duration <= 0) return;
     if (this.#targetDuration === null) this.#fixTargetDuration(duration);
     const { clock, session } = this.#options;
-    const mediaSequence = this.#nextMediaSequence++;
-    const uri = `${session}-${mediaSequence}.ts`;
+    const uri = `${session}-${this.#nextName++}.ts`;
     const { discontinuity, independent, start } = segment;
     const programDateTime = this.#anchor.wallTime(start);
     this.#anchor.observe(end, clock.now(), duration);
-    const info = {
-      mediaSequence,
-      uri,
-      duration,
-      bytes: data.length,
-      programDateTime,
-      discontinuity,
-      independent,
-    };
+    const info = { uri, duration, bytes: data.length, programDateTime, discontinuity, independent };
     this.#writing = this.#writing.then(() => this.#store(info, data));
   }
 
-  async #store(info: MediaWindow['segments'][number], data: Buffer): Promise<void> {
-    const { clock, store, storePrefix } = this.#options;
+  async #store(info: Omit<SegmentInfo, 'mediaSequence'>, data: Buffer): Promise<void> {
+    const { clock, store, storePrefix, onStoreError } = this.#options;
     try {
       await store.put(storePrefix + info.uri, data);
-      this.#bandwidth.add(info.bytes, info.duration, this.#targetDuration ?? 1);
-      this.#history.append(info, clock.now());
-      await Promise.all(this.#history.takeExpired(clock.now()).map((uri) => store.delete(storePrefix + uri)));
     } catch (error) {
-      this.#interrupted = true;
-      this.#options.onStoreError(error, info.uri);
+      this.#lost = true;
+      onStoreError(error, info.uri);
+      return;
+    }
+    const mediaSequence = this.#nextMediaSequence++;
+    const discontinuity = info.discontinuity || this.#lost;
+    this.#lost = false;
+    this.#bandwidth.add(info.bytes, info.duration, this.#targetDuration ?? 1);
+    this.#history.append({ ...info, mediaSequence, discontinuity }, clock.now());
+    await Promise.all(this.#history.takeExpired(clock.now()).map((uri) => this.#delete(uri)));
+  }
+
+  async #delete(uri: string): Promise<void> {
+    const { store, storePrefix, onStoreError } = this.#options;
+    try {
+      await store.delete(storePrefix + uri);
+    } catch (error) {
+      onStoreError(error, uri);
     }
   }
 

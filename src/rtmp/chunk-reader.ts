@@ -44,9 +44,15 @@ export class ChunkReader {
   #current: ChunkStream | null = null;
   #chunkLeft = 0;
   #partialBytes = 0;
+  #partialLimit: number = RTMP_LIMITS.partialBytes;
 
   constructor(deliver: (message: RtmpMessage) => void) {
     this.#deliver = deliver;
+  }
+
+  /** Bytes that may wait in unfinished messages. */
+  set partialLimit(bytes: number) {
+    this.#partialLimit = bytes;
   }
 
   /** @throws SluiceError SLUICE_RTMP_BAD_CHUNK, SLUICE_RTMP_LIMIT; the connection is useless afterwards */
@@ -141,8 +147,9 @@ export class ChunkReader {
     const value = extended ?? field;
     if (format === 0) {
       stream.timestamp = value;
-      // The specification makes a following fmt 3 repeat the timestamp itself as the delta; FMLE relies on it.
-      stream.delta = value;
+      // The specification makes a following fmt 3 repeat the timestamp itself as the delta; FMLE relies on it. Nobody
+      // means that of an extended one, which would double the clock.
+      stream.delta = extended === null ? value : 0;
     } else if (
       extended !== null &&
       Math.abs(rtmpTimestampDelta(stream.timestamp, value)) < ABSOLUTE_RANGE_MS
@@ -194,10 +201,11 @@ export class ChunkReader {
     }
     if (continues) return size;
     if (next !== null) {
-      stream.delta = rtmpTimestampDelta(stream.timestamp, next);
+      // From here on the field is an absolute time: the same again means the same time.
+      stream.delta = 0;
       stream.timestamp = next;
       stream.extended = next;
-    } else if (stream.extended === null || stream.delta !== stream.extended) {
+    } else {
       stream.timestamp = (stream.timestamp + stream.delta) >>> 0;
     }
     return size;
@@ -220,7 +228,7 @@ export class ChunkReader {
     const size = Math.min(this.#chunkLeft, bytes.length - at);
     if (size === 0) return 0;
     this.#partialBytes += size;
-    if (this.#partialBytes > RTMP_LIMITS.partialBytes) {
+    if (this.#partialBytes > this.#partialLimit) {
       throw new SluiceError('SLUICE_RTMP_LIMIT', 'too many bytes in unfinished messages');
     }
     const body = roomFor(stream, size);

@@ -5,6 +5,8 @@ import { SluiceError } from '../media/errors.ts';
 const SIZE = 1536;
 const DIGEST_SIZE = 32;
 const VERSION = 3;
+/** First byte of a TLS connection. */
+const TLS_HANDSHAKE = 0x16;
 /** Any version from 3.0 on announces a digest; players check the first byte for it. */
 const SERVER_VERSION = 0x0d0e0a0d;
 
@@ -46,6 +48,12 @@ export class ServerHandshake {
     let response: Buffer = NOTHING;
     if (!this.#answered) {
       const version = this.#received[0] ?? VERSION;
+      if (version === TLS_HANDSHAKE) {
+        throw new SluiceError(
+          'SLUICE_RTMP_NOT_RTMP',
+          'the client speaks TLS; use rtmp:// instead of rtmps://',
+        );
+      }
       // 6, 8 and 9 ask for RTMPE; unknown small numbers are taken for 3 as other servers do.
       if (version > 31)
         throw new SluiceError('SLUICE_RTMP_NOT_RTMP', `the first byte is ${version}, not an RTMP version`);

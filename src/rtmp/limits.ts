@@ -15,6 +15,8 @@ export const RTMP_LIMITS = {
   chunkStreams: 64,
   /** Bytes in unfinished messages over all chunk streams. */
   partialBytes: 16 * 1024 * 1024,
+  /** The same before a publish was accepted: anybody can open a thousand connections. */
+  partialBytesOfStrangers: 1024 * 1024,
   /** NetStreams in one connection. */
   messageStreams: 8,
   /** Media that arrives before a publish is accepted is kept up to this, then dropped. */

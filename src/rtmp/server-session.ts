@@ -22,6 +22,9 @@ import {
 /** ffmpeg sends with the chunk size we announce; larger chunks are fewer headers for both. */
 const OUT_CHUNK_SIZE = 60_000;
 
+/** What holding a message takes besides its body, roughly: messages may be empty. */
+const HELD_MESSAGE_BYTES = 256;
+
 /** FourCC capability flag "can forward" of Enhanced RTMP v2. */
 const CAN_FORWARD = 4;
 const VIDEO_FOUR_CCS = ['avc1', 'hvc1', 'vvc1', 'av01', 'vp09', 'vp08'];
@@ -84,6 +87,7 @@ export class ServerSession {
 
   constructor(handlers: ServerSessionHandlers) {
     this.#handlers = handlers;
+    this.#reader.partialLimit = RTMP_LIMITS.partialBytesOfStrangers;
   }
 
   get handshakeDone(): boolean {
@@ -191,7 +195,7 @@ export class ServerSession {
     } else if (netStream?.state === 'pending' && netStream.heldBytes < RTMP_LIMITS.pendingBytes) {
       // Encoders do not wait for our answer, and the first messages are the sequence headers.
       netStream.held.push(message);
-      netStream.heldBytes += message.body.length;
+      netStream.heldBytes += message.body.length + HELD_MESSAGE_BYTES;
     }
   }
 
@@ -235,8 +239,9 @@ export class ServerSession {
         );
         return;
       case 'closeStream':
-        this.#endNetStream(message.streamId);
-        this.#netStreams.set(message.streamId, { state: 'created' });
+        if (this.#endNetStream(message.streamId)) {
+          this.#netStreams.set(message.streamId, { state: 'created' });
+        }
         return;
       case 'deleteStream':
         this.#deleteStream(args[1]);
@@ -308,6 +313,8 @@ export class ServerSession {
     if (this.#netStreams.size >= RTMP_LIMITS.messageStreams) {
       throw new SluiceError('SLUICE_RTMP_LIMIT', `more than ${RTMP_LIMITS.messageStreams} message streams`);
     }
+    // Some ids may be in use without having been created.
+    while (this.#netStreams.has(this.#nextStreamId)) this.#nextStreamId++;
     const streamId = this.#nextStreamId++;
     this.#netStreams.set(streamId, { state: 'created' });
     this.#result(transactionId, null, streamId);
@@ -331,10 +338,15 @@ export class ServerSession {
           receiver.end();
           return;
         }
-        this.#netStreams.set(streamId, { state: 'publishing', key, receiver });
+        const publishing: NetStream = { state: 'publishing', key, receiver };
+        this.#netStreams.set(streamId, publishing);
+        this.#reader.partialLimit = RTMP_LIMITS.partialBytes;
         this.#send(userControl(USER_EVENT.STREAM_BEGIN, streamId));
         this.#status(streamId, 'status', 'NetStream.Publish.Start', 'Publishing started.');
-        for (const message of pending.held) deliver(receiver, message);
+        for (const message of pending.held) {
+          // The receiver, or the answer that could not be written, may have ended the session.
+          if (this.#netStreams.get(streamId) === publishing) deliver(receiver, message);
+        }
       },
       reject: (error) => {
         if (!stillPending()) return;
@@ -353,12 +365,17 @@ export class ServerSession {
     }
   }
 
-  #endNetStream(streamId: number): void {
+  /** @returns whether there was one */
+  #endNetStream(streamId: number): boolean {
     const netStream = this.#netStreams.get(streamId);
     this.#netStreams.delete(streamId);
-    if (netStream?.state !== 'publishing') return;
-    netStream.receiver.end();
-    if (!this.#closed) this.#status(streamId, 'status', 'NetStream.Unpublish.Success', 'Publishing stopped.');
+    if (netStream?.state === 'publishing') {
+      netStream.receiver.end();
+      if (!this.#closed) {
+        this.#status(streamId, 'status', 'NetStream.Unpublish.Success', 'Publishing stopped.');
+      }
+    }
+    return netStream !== undefined;
   }
 
   #result(transactionId: number, ...values: AmfValue[]): void {

@@ -14,6 +14,8 @@ const STREAM_ID = { AUDIO: 0xc0, VIDEO: 0xe0 } as const;
 const PCR_DELAY = ticksFromMs(700);
 /** ISO 13818-1 2.7.2 allows 100 ms between clock references. */
 const PCR_INTERVAL = ticksFromMs(80);
+/** Beyond this a packet is spent on the clock alone. Frames at 24 per second carry it every 83 ms. */
+const LONGEST_PCR_INTERVAL = ticksFromMs(95);
 const VIDEO_PCR_INTERVAL = ticksFromMs(55);
 
 /**
@@ -173,7 +175,13 @@ export class TsMuxer {
     const span = this.#groupSpan(track);
     const shape = this.#audioShape(first, span);
     this.#fillPcrGap(first.pts);
-    if (shape.pcrCount > 0) this.#lastPcr = first.pts + Math.floor(span);
+    if (shape.pcrCount > 0) {
+      this.#lastPcr = first.pts + Math.floor((span * (shape.pcrCount - 1)) / shape.pcrCount);
+    } else if (this.#lastPcr === null) {
+      // The video that carries the clock has stopped, and a segment began without it.
+      this.#lastPcr = first.pts;
+      this.#packetizer.writePcrOnly(this.#pcrPid, first.pts - PCR_DELAY);
+    }
     const { out, at } = this.#packetizer.beginPes(shape);
     const headerSize = shape.length - this.#groupBytes;
     writePesHeader(out, at, STREAM_ID.AUDIO, shape.length - 6, first.pts, first.pts);
@@ -194,7 +202,7 @@ export class TsMuxer {
   /** Where frames are further apart than clock references may be, packets with nothing else go between. */
   #fillPcrGap(until: Ticks): void {
     if (this.#lastPcr === null) return;
-    while (until - this.#lastPcr > PCR_INTERVAL) {
+    while (until - this.#lastPcr > LONGEST_PCR_INTERVAL) {
       this.#lastPcr += PCR_INTERVAL;
       this.#packetizer.writePcrOnly(this.#pcrPid, this.#lastPcr - PCR_DELAY);
     }

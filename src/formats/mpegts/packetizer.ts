@@ -104,6 +104,8 @@ export class Packetizer {
       let flags = index === 0 && shape.randomAccess ? ADAPTATION.RANDOM_ACCESS : 0;
       // Reference number n goes into the packet at n / pcrCount of the way.
       const pcrDue = pcrsWritten < pcrCount && index * pcrCount >= pcrsWritten * count;
+      // The times are evenly spaced whatever the packet, or the distance of two could exceed span / pcrCount.
+      const pcr = shape.pcr + Math.floor((shape.span * pcrsWritten) / Math.max(1, pcrCount));
       if (pcrDue) {
         flags |= ADAPTATION.PCR;
         pcrsWritten++;
@@ -115,7 +117,7 @@ export class Packetizer {
       writePacketHeader(out, at, pid, index === 0, adaptation > 0, payload > 0, number);
       if (payload > 0) counter = (counter + 1) & 0x0f;
       if (adaptation > 0) {
-        writeAdaptation(out, at + 4, adaptation, flags, shape.pcr + Math.floor((shape.span * index) / count));
+        writeAdaptation(out, at + 4, adaptation, flags, pcr);
       }
       out.copyWithin(at + 4 + adaptation, source, source + payload);
       source += payload;

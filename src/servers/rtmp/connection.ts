@@ -49,7 +49,8 @@ export class RtmpConnection {
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#address = socket.remoteAddress ?? 'unknown';
+    // On a dual-stack socket IPv4 peers come as ::ffff:192.0.2.1.
+    this.#address = socket.remoteAddress?.replace(/^::ffff:/, '') ?? 'unknown';
     this.#openedAt = options.clock.now();
     this.#lastMedia = { count: 0, at: this.#openedAt };
     this.#lastPing = this.#openedAt;

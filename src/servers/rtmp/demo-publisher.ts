@@ -1,19 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type FlvTag, readFlvFile, TAG_TYPE } from '../../formats/flv/tags.ts';
-import { publishRtmp, type RtmpPublisher } from './rtmp-publisher.ts';
+import { publishRtmp, type RtmpPublisher, type RtmpPublisherOptions } from './rtmp-publisher.ts';
 
 const CLIP = fileURLToPath(new URL('../../../assets/demo.flv', import.meta.url));
 const STEP_MS = 20;
 
-export interface DemoPublisher {
-  stop(): Promise<void>;
-}
-
-/** Publishes the bundled clip in a loop over a real RTMP connection, at its own pace. */
-export async function startDemo(port: number, app: string, key: string): Promise<DemoPublisher> {
+/** Publishes the bundled clip in a loop over a real RTMP connection, at its own pace, until the server closes it. */
+export async function startDemo(target: RtmpPublisherOptions): Promise<void> {
   const clip = readMedia(CLIP);
-  const publisher = await publishRtmp({ host: '127.0.0.1', port, app, key });
+  const publisher = await publishRtmp(target);
   publisher.metadata({ videocodecid: 7, audiocodecid: 10 });
   const startedAt = performance.now();
   let index = 0;
@@ -32,12 +28,6 @@ export async function startDemo(port: number, app: string, key: string): Promise
   }, STEP_MS);
   timer.unref();
   void publisher.closed.then(() => clearInterval(timer));
-  return {
-    stop: async () => {
-      clearInterval(timer);
-      await publisher.stop();
-    },
-  };
 }
 
 function send(publisher: RtmpPublisher, tag: FlvTag, timestamp: number): void {
