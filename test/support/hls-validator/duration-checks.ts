@@ -1,0 +1,65 @@
+import type { ProblemList } from './report.ts';
+import type { TransportSegment } from './ts.ts';
+import { clockRate, timestampDifference } from './ts.ts';
+import type { AnalysedSegment, Variant } from './variant.ts';
+
+function startOf(media: TransportSegment, useVideo: boolean): number | undefined {
+  return useVideo ? media.video?.units[0]?.pts : media.audio?.packets[0]?.pts;
+}
+
+/** P12: EXTINF against the start of the next segment, alone and summed up since the last discontinuity. */
+export function compareDuration(
+  variant: Variant,
+  previous: AnalysedSegment,
+  current: AnalysedSegment,
+  problems: ProblemList,
+): void {
+  const useVideo =
+    previous.media.video?.units[0] !== undefined && current.media.video?.units[0] !== undefined;
+  const from = startOf(previous.media, useVideo);
+  const to = startOf(current.media, useVideo);
+  const frame = (useVideo ? previous.media.video : previous.media.audio)?.frameDuration;
+  if (from === undefined || to === undefined || frame === undefined) return;
+  const measured = timestampDifference(to, from) / clockRate;
+  const declared = previous.record.duration;
+  const tolerance = frame / clockRate + 0.001;
+  variant.run.declared += declared;
+  variant.run.measured += measured;
+  const drift = variant.run.declared - variant.run.measured;
+  if (Math.abs(declared - measured) > tolerance) {
+    problems.error(
+      'P12',
+      `EXTINF of the segment before is ${declared}, its media lasts ${measured.toFixed(5)} s`,
+    );
+  } else if (Math.abs(drift) > tolerance) {
+    problems.error('P12', `the EXTINF so far are ${drift.toFixed(5)} s off the media time`);
+  } else {
+    return;
+  }
+  variant.run = { declared: 0, measured: 0 };
+}
+
+/** P12 where no next segment continues the time line: the duration must lie between the ends of the tracks. */
+export function checkOwnDuration({ record, media }: AnalysedSegment, problems: ProblemList): void {
+  const ends: number[] = [];
+  const { video, audio } = media;
+  if (video?.units.length && video.frameDuration !== undefined) {
+    ends.push(Math.max(...video.units.map((unit) => unit.pts)) + video.frameDuration);
+  }
+  const lastAudio = audio?.packets.at(-1);
+  if (lastAudio && audio?.frameDuration !== undefined) {
+    ends.push(lastAudio.pts + lastAudio.frames * audio.frameDuration);
+  }
+  const start = startOf(media, video?.units[0] !== undefined);
+  const frame = video?.frameDuration ?? audio?.frameDuration;
+  if (start === undefined || frame === undefined) return;
+  const tolerance = frame / clockRate + 0.001;
+  const shortest = (Math.min(...ends) - start) / clockRate;
+  const longest = (Math.max(...ends) - start) / clockRate;
+  if (record.duration < shortest - tolerance || record.duration > longest + tolerance) {
+    problems.error(
+      'P12',
+      `EXTINF of segment ${record.mediaSequence} is ${record.duration}, its media lasts ${longest.toFixed(5)} s`,
+    );
+  }
+}
