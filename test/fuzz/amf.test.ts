@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeAmf0, encodeAmf0 } from '../../src/formats/amf/amf0.ts';
-import { decodeAmf3, encodeAmf3 } from '../../src/formats/amf/amf3.ts';
+import { decodeAmf3 } from '../../src/formats/amf/amf3-decoder.ts';
+import { encodeAmf3 } from '../../src/formats/amf/amf3-encoder.ts';
 import type { AmfValue } from '../../src/formats/amf/value.ts';
 import { anyAmfValue, failure } from '../formats/amf/support.ts';
 

@@ -1,4 +1,5 @@
-import { newAmf3Decoder, newAmf3Encoder, readAmf3Value, writeAmf3Value } from './amf3.ts';
+import { newAmf3Decoder, readAmf3Value } from './amf3-decoder.ts';
+import { newAmf3Encoder, writeAmf3Value } from './amf3-encoder.ts';
 import { type AmfLimits, countValue, enter, leave, malformed, overLimit } from './limits.ts';
 import {
   expectItems,

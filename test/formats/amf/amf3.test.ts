@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeAmf3, encodeAmf3 } from '../../../src/formats/amf/amf3.ts';
+import { decodeAmf3 } from '../../../src/formats/amf/amf3-decoder.ts';
+import { encodeAmf3 } from '../../../src/formats/amf/amf3-encoder.ts';
 import {
   AmfDictionary,
   AmfEcmaArray,
