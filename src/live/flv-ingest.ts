@@ -8,6 +8,8 @@ export interface FlvIngest {
   audio(timestamp: number, body: Buffer): void;
   video(timestamp: number, body: Buffer): void;
   announce(media: AnnouncedMedia): void;
+  /** Something else of this publication could not be parsed. */
+  damaged(error: SluiceError): void;
   end(): void;
 }
 
@@ -16,19 +18,23 @@ export interface FlvIngest {
  */
 export function createFlvIngest(publication: Publication, onDamage: (error: SluiceError) => void): FlvIngest {
   const demuxer = new FlvDemuxer((frame) => publication.push(frame));
+  const damaged = (error: SluiceError) => {
+    publication.stream.stats.damagedMessages++;
+    onDamage(error);
+  };
   const tolerate = (parse: () => void) => {
     try {
       parse();
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error;
-      publication.stream.stats.damagedMessages++;
-      onDamage(error);
+      damaged(error);
     }
   };
   return {
     audio: (timestamp, body) => tolerate(() => demuxer.pushAudio(timestamp, body)),
     video: (timestamp, body) => tolerate(() => demuxer.pushVideo(timestamp, body)),
     announce: (media) => publication.announce(media),
+    damaged,
     end: () => publication.end(),
   };
 }

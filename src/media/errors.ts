@@ -20,7 +20,7 @@ export const ERRORS = {
   SLUICE_RTMP_BAD_NAME:
     'The application or stream name is not allowed. Use letters, digits, dot, dash, underscore and tilde, at most 128 characters.',
   SLUICE_RTMP_HANDSHAKE_TIMEOUT:
-    'The RTMP handshake or publish did not finish in time. Check that the client speaks RTMP and the network is not dropping packets.',
+    'The RTMP handshake did not finish in time. Check that the client speaks RTMP and the network is not dropping packets.',
   SLUICE_RTMP_IDLE_TIMEOUT:
     'The connection sent nothing for the idle time. The encoder or its network is gone.',
   SLUICE_RTMP_LIMIT: 'The peer asked for more than a configured limit allows. The connection is closed.',

@@ -8,7 +8,7 @@ const EXTENDED = 0xffffff;
 /** Bytes after the basic header by fmt: 0 full, 1 no stream id, 2 only a delta, 3 nothing. */
 const MESSAGE_HEADER_SIZE = [11, 7, 3, 0] as const;
 /** Room for a message is taken at once up to here, then only as its bytes arrive: its length may be a lie. */
-const TRUSTED_LENGTH = 256 * 1024;
+const TRUSTED_LENGTH = 64 * 1024;
 /** An extended timestamp on a delta header this close to the last timestamp was meant absolutely. */
 const ABSOLUTE_RANGE_MS = 60_000;
 /** A fmt 3 header may begin a message with a new extended timestamp; further away it is payload. */

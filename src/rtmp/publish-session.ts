@@ -122,7 +122,7 @@ export class PublishSession {
   }
 
   #reply({ name, transactionId, args }: RtmpCommand): void {
-    if (name === '_error') {
+    if (name === '_error' && (transactionId === CONNECT_ID || transactionId === CREATE_STREAM_ID)) {
       this.#handlers.refused(stringOf(args[1], 'code') ?? name, stringOf(args[1], 'description') ?? '');
     } else if (name === '_result' && transactionId === CONNECT_ID) {
       const { key } = this.#options;

@@ -53,6 +53,8 @@ export interface PublishReceiver {
   audio(timestamp: number, body: Buffer): void;
   video(timestamp: number, body: Buffer): void;
   data(data: RtmpData): void;
+  /** A data message could not be decoded and was dropped. */
+  damaged(error: SluiceError): void;
   /** The encoder said goodbye, or the session ended. Called once. */
   end(): void;
 }
@@ -94,7 +96,7 @@ export class ServerSession {
     return this.#handshake === null;
   }
 
-  /** Media and data messages so far: the sign of life of a publisher. */
+  /** Audio, video and data messages of publications so far: the sign of life of a publisher. */
   get mediaMessages(): number {
     return this.#mediaMessages;
   }
@@ -156,7 +158,6 @@ export class ServerSession {
       case MESSAGE.VIDEO:
       case MESSAGE.DATA_AMF0:
       case MESSAGE.DATA_AMF3:
-        this.#mediaMessages++;
         this.#media(message);
         return;
       case MESSAGE.AGGREGATE:
@@ -190,9 +191,11 @@ export class ServerSession {
 
   #media(message: RtmpMessage): void {
     const netStream = this.#netStreams.get(message.streamId);
-    if (netStream?.state === 'publishing') {
+    if (netStream === undefined || netStream.state === 'created') return;
+    this.#mediaMessages++;
+    if (netStream.state === 'publishing') {
       deliver(netStream.receiver, message);
-    } else if (netStream?.state === 'pending' && netStream.heldBytes < RTMP_LIMITS.pendingBytes) {
+    } else if (netStream.heldBytes < RTMP_LIMITS.pendingBytes) {
       // Encoders do not wait for our answer, and the first messages are the sequence headers.
       netStream.held.push(message);
       netStream.heldBytes += message.body.length + HELD_MESSAGE_BYTES;
@@ -392,9 +395,21 @@ function deliver(receiver: PublishReceiver, message: RtmpMessage): void {
   if (message.type === MESSAGE.AUDIO) receiver.audio(message.timestamp, message.body);
   else if (message.type === MESSAGE.VIDEO) receiver.video(message.timestamp, message.body);
   else {
-    const data = decodeData(message);
-    if (data !== null) receiver.data(data);
+    deliverData(receiver, message);
   }
+}
+
+/** Metadata is only a hint: when it is broken the pictures still count. */
+function deliverData(receiver: PublishReceiver, message: RtmpMessage): void {
+  let data: RtmpData | null;
+  try {
+    data = decodeData(message);
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    receiver.damaged(error);
+    return;
+  }
+  if (data !== null) receiver.data(data);
 }
 
 /** The status codes that encoders treat as final; OBS and GStreamer show different texts for each. */

@@ -18,6 +18,14 @@ export async function pageRoutes(app: FastifyInstance): Promise<void> {
     return undefined;
   });
   await app.register(fastifyStatic, { root: page, cacheControl: false, setHeaders: revalidate });
+  const folder = app.prefix.split('/').at(-1);
+  if (folder !== undefined && folder !== '') {
+    // The page's own addresses are relative: without the slash at its end they would miss the prefix.
+    app.get('/', { prefixTrailingSlash: 'no-slash' }, (request, reply) => {
+      const query = request.url.indexOf('?');
+      return reply.redirect(`${folder}/${query < 0 ? '' : request.url.slice(query)}`, 301);
+    });
+  }
   app.get('/vendor/hls.min.mjs', (_request, reply) => reply.sendFile('hls.min.mjs', hlsJs));
 }
 

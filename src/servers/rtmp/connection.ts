@@ -18,9 +18,9 @@ export interface ConnectionOptions {
   readonly registry: StreamRegistry;
   readonly clock: Clock;
   readonly log: ConnectionLog;
-  /** From the TCP connection to the end of the handshake, and from there to the first publish. */
+  /** From the TCP connection to the end of the handshake. */
   readonly handshakeTimeoutMs: number;
-  /** Longest silence of a publisher. */
+  /** From the handshake to the first media, and the longest silence of a publisher after that. */
   readonly idleTimeoutMs: number;
   /** Port of the player page, for browsers that end up here; null where there is none. */
   readonly httpPort: () => number | null;
@@ -97,6 +97,7 @@ export class RtmpConnection {
   /** Ends the connection with a reason that the encoder can show. */
   dismiss(code: ErrorCode, description: string): void {
     this.#session.dismiss(code, description);
+    this.#farewell();
   }
 
   #receive(bytes: Buffer): void {
@@ -156,6 +157,7 @@ export class RtmpConnection {
           const media = announcedMedia(data);
           if (media !== null) ingest.announce(media);
         },
+        damaged: (error) => ingest.damaged(error),
         end: () => ingest.end(),
       });
     } catch (error) {
@@ -188,7 +190,7 @@ export class RtmpConnection {
   /** Some encoders only show a status message when they have time to read it before the close. */
   #farewell(): void {
     this.#ended = true;
-    this.#options.clock.after(FAREWELL_MS, () => this.#socket.destroySoon());
+    this.#options.clock.after(FAREWELL_MS, () => this.#socket.destroy());
   }
 
   #identity(): Record<string, unknown> {

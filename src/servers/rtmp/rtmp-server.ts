@@ -12,7 +12,8 @@ export interface RtmpServerOptions extends ConnectionOptions {
 export class RtmpServer {
   readonly #options: RtmpServerOptions;
   readonly #server: Server;
-  readonly #connections = new Set<RtmpConnection>();
+  /** Each with what resolves when its socket is closed. */
+  readonly #connections = new Map<RtmpConnection, Promise<void>>();
   #ticking: NodeJS.Timeout | null = null;
 
   constructor(options: RtmpServerOptions) {
@@ -27,8 +28,13 @@ export class RtmpServer {
         return;
       }
       const connection = new RtmpConnection(socket, options);
-      this.#connections.add(connection);
-      socket.on('close', () => this.#connections.delete(connection));
+      const closed = new Promise<void>((resolve) => {
+        socket.once('close', () => {
+          this.#connections.delete(connection);
+          resolve();
+        });
+      });
+      this.#connections.set(connection, closed);
     });
   }
 
@@ -57,7 +63,7 @@ export class RtmpServer {
     this.#server.removeAllListeners('error');
     this.#server.on('error', (error) => this.#options.log.warn({ err: error }, 'RTMP listener error'));
     this.#ticking = setInterval(() => {
-      for (const connection of this.#connections) connection.tick();
+      for (const connection of this.#connections.keys()) connection.tick();
     }, TICK_MS);
     this.#ticking.unref();
   }
@@ -71,12 +77,12 @@ export class RtmpServer {
   async close(): Promise<void> {
     if (this.#ticking !== null) clearInterval(this.#ticking);
     this.#ticking = null;
-    if (!this.#server.listening && this.#connections.size === 0) return;
-    const closed = new Promise<void>((resolve) => this.#server.once('close', resolve));
-    if (this.#server.listening) this.#server.close();
-    for (const connection of this.#connections) {
+    this.stopListening();
+    // Not the server's own close event: it comes before the last sockets', and only once.
+    const closed = [...this.#connections.values()];
+    for (const connection of this.#connections.keys()) {
       connection.dismiss('SLUICE_SHUTTING_DOWN', 'The gateway is shutting down.');
     }
-    await closed;
+    await Promise.all(closed);
   }
 }

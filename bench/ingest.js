@@ -1,0 +1,74 @@
+// What one publisher costs per byte: unpaced RTMP over a loopback socket into the gateway, and into nginx-rtmp.
+import { chunkUnit } from './support/chunks.js';
+import { makeUnit } from './support/media.js';
+import { readOptions } from './support/options.js';
+import { cpuSeconds, memory, noProcessStats } from './support/process-stats.js';
+import { CHUNK_SIZE, openPublisher, sendUnpaced } from './support/publisher.js';
+import { figure, report, skip } from './support/report.js';
+import { noNginx, startGateway, startNginx } from './support/servers.js';
+
+const WARM_UP_MB = 100;
+
+const options = readOptions({ rounds: 3, mb: 1000, compare: 1, 'node-args': '' });
+const nodeArgs = options['node-args'].split(' ').filter(Boolean);
+const unit = chunkUnit(makeUnit(), CHUNK_SIZE).whole;
+
+const unable = noProcessStats();
+if (unable === null) await main();
+else skip('ingest', unable);
+
+async function main() {
+  const withoutNginx = options.compare === 0 ? 'not asked for' : noNginx();
+  const ours = [];
+  const theirs = [];
+  // In turns, so that a slow spell of the machine meets both.
+  for (let round = 0; round < options.rounds; round++) {
+    ours.push(await measure(() => startGateway({ nodeArgs })));
+    if (withoutNginx === null) theirs.push(await measure(startNginx));
+  }
+  const of = (rounds, name) => rounds.map((round) => round[name]);
+  const figures = [
+    figure('Sluice', of(ours, 'speed'), 'MB per CPU second', { atLeast: 250 }),
+    figure('Sluice, CPU time in the kernel', of(ours, 'kernel'), '%'),
+    figure('Sluice, peak memory', of(ours, 'peak'), 'MB'),
+  ];
+  if (withoutNginx === null) {
+    figures.push(
+      figure('nginx-rtmp', of(theirs, 'speed'), 'MB per CPU second'),
+      figure('nginx-rtmp, CPU time in the kernel', of(theirs, 'kernel'), '%'),
+      figure('nginx-rtmp, peak memory', of(theirs, 'peak'), 'MB'),
+      figure(
+        'Sluice / nginx-rtmp',
+        ours.map((round, index) => round.speed / theirs[index].speed),
+        'times',
+      ),
+    );
+  }
+  report('ingest', options, figures, [
+    'Unpaced media comes faster than its segments expire, so the gateway holds nearly all of it: see README.md.',
+    ...(withoutNginx === null ? [] : [`No comparison: ${withoutNginx}.`]),
+  ]);
+}
+
+async function measure(start) {
+  const server = await start();
+  try {
+    // A gateway runs for days: its first second says little about it.
+    await publish(server, 'warm-up', WARM_UP_MB * 1e6);
+    const before = cpuSeconds(server.pid);
+    const sent = await publish(server, 'measured', options.mb * 1e6);
+    const after = cpuSeconds(server.pid);
+    const seconds = after.total - before.total;
+    const kernel = ((after.kernel - before.kernel) / seconds) * 100;
+    return { speed: sent / 1e6 / seconds, kernel, peak: memory(server.pid).peak };
+  } finally {
+    await server.stop();
+  }
+}
+
+async function publish(server, key, bytes) {
+  const publisher = await openPublisher(server.rtmpPort, key);
+  const sent = await sendUnpaced(publisher.socket, unit, bytes);
+  await publisher.stop();
+  return sent;
+}

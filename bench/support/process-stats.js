@@ -1,0 +1,52 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Why process figures cannot be read here, or null. */
+export function noProcessStats() {
+  return process.platform === 'linux'
+    ? null
+    : 'CPU time of other processes is read from /proc, which is Linux only';
+}
+
+let ticksPerSecond;
+
+/** CPU seconds of a process and its children, all threads: altogether, and the part inside the kernel. */
+export function cpuSeconds(pid) {
+  ticksPerSecond ??= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+  let user = 0;
+  let kernel = 0;
+  for (const one of processTree(pid)) {
+    // The second field is the name in brackets and may hold anything; utime and stime are fields 14 and 15.
+    const stat = readFileSync(`/proc/${one}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    user += Number(fields[11]) / ticksPerSecond;
+    kernel += Number(fields[12]) / ticksPerSecond;
+  }
+  return { total: user + kernel, kernel };
+}
+
+/** Resident memory of a process and its children in MB (10^6), now and at its highest. */
+export function memory(pid) {
+  const total = { rss: 0, peak: 0 };
+  for (const one of processTree(pid)) {
+    const status = readFileSync(`/proc/${one}/status`, 'utf8');
+    total.rss += kibibytes(status, 'VmRSS');
+    total.peak += kibibytes(status, 'VmHWM');
+  }
+  return total;
+}
+
+function kibibytes(status, field) {
+  return (Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024) / 1e6;
+}
+
+function processTree(pid) {
+  const tree = [pid];
+  for (let at = 0; at < tree.length; at++) {
+    for (const thread of readdirSync(`/proc/${tree[at]}/task`)) {
+      const children = readFileSync(`/proc/${tree[at]}/task/${thread}/children`, 'utf8');
+      tree.push(...children.split(' ').filter(Boolean).map(Number));
+    }
+  }
+  return tree;
+}
