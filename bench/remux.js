@@ -47,7 +47,10 @@ function openPipeline() {
     onStoreError: (error) => faults.push(error),
   });
   const timeline = new Timeline(packager, { clock, origin: 900_000, reason: 'start' });
-  const demuxer = new FlvDemuxer((frame) => timeline.push(frame));
+  const demuxer = new FlvDemuxer(
+    (frame) => timeline.push(frame),
+    () => {},
+  );
   const headers = sequenceHeaders();
   demuxer.pushVideo(0, headers.video);
   demuxer.pushAudio(0, headers.audio);

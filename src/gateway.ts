@@ -299,7 +299,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       onStoreError: (error, uri) =>
         this.#log.error(
           { stream: pathOf(stream), segment: uri, err: error },
-          'a segment could not be stored',
+          'the store failed with a segment',
         ),
     });
     this.#packagers.set(stream, packager);

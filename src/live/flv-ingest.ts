@@ -17,11 +17,11 @@ export interface FlvIngest {
  * @param onDamage a message could not be parsed; it is dropped and counted, and the stream goes on
  */
 export function createFlvIngest(publication: Publication, onDamage: (error: SluiceError) => void): FlvIngest {
-  const demuxer = new FlvDemuxer((frame) => publication.push(frame));
   const damaged = (error: SluiceError) => {
     publication.stream.stats.damagedMessages++;
     onDamage(error);
   };
+  const demuxer = new FlvDemuxer((frame) => publication.push(frame), damaged);
   const tolerate = (parse: () => void) => {
     try {
       parse();

@@ -79,12 +79,11 @@ export class IngestClock {
   }
 
   #suspect(frame: Frame): void {
-    const first = this.#suspects[0];
-    if (
-      first !== undefined &&
-      Math.abs(rtmpTimestampDelta(first.timestamp, frame.timestamp)) > SHORTEST_JUMP_MS
-    ) {
-      this.#dismissSuspects(null);
+    const last = this.#suspects.at(-1);
+    if (last !== undefined) {
+      // A still screen may send a frame every few seconds, so the next one may be that far away and still agree.
+      const step = rtmpTimestampDelta(last.timestamp, frame.timestamp);
+      if (step < -SHORTEST_JUMP_MS || step > LONGEST_JUMP_MS) this.#dismissSuspects(null);
     }
     this.#suspects.push(frame);
     if (this.#suspects.length >= FRAMES_TO_BELIEVE) this.#startNewBase();

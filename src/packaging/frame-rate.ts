@@ -1,33 +1,43 @@
-import { secondsFromTicks, type Ticks } from '../media/time.ts';
+import { TICKS_PER_SECOND, type Ticks } from '../media/time.ts';
 
 const COMMON_RATES = [24_000 / 1001, 24, 25, 30_000 / 1001, 30, 48, 50, 60_000 / 1001, 60, 90, 100, 120];
 /** A measured rate this close to a known one is that one; milliseconds are not exact enough to tell. */
 const TOLERANCE = 0.005;
+/** Frames looked back on. */
+const MEMORY = 256;
 
 /** FRAME-RATE from what arrives; what the bitstream promises only helps to round it. */
 export class FrameRateMeter {
-  #first: Ticks | null = null;
-  #last: Ticks = 0;
-  #intervals = 0;
+  readonly #intervals = new Float64Array(MEMORY);
+  #count = 0;
+  #last: Ticks | null = null;
 
   reset(): void {
-    this.#first = null;
-    this.#intervals = 0;
+    this.#count = 0;
+    this.#last = null;
   }
 
   frame(dts: Ticks): void {
-    if (this.#first === null) this.#first = dts;
-    else this.#intervals++;
+    if (this.#last !== null) this.#intervals[this.#count++ % MEMORY] = dts - this.#last;
     this.#last = dts;
   }
 
   /** @param promised frames per second in the parameter sets, or null */
   rate(promised: number | null): number | null {
-    if (this.#first === null || this.#intervals === 0) return promised;
-    const measured = this.#intervals / secondsFromTicks(this.#last - this.#first);
+    const measured = this.#measured();
+    if (measured === null) return promised;
     const deviation = (rate: number) => Math.abs(measured / rate - 1);
     if (promised !== null && deviation(promised) <= TOLERANCE) return promised;
     const nearest = COMMON_RATES.reduce((best, rate) => (deviation(rate) < deviation(best) ? rate : best));
     return deviation(nearest) <= TOLERANCE ? nearest : measured;
+  }
+
+  /** The mean of the usual intervals: encoders start unevenly and drop frames when the network is slow. */
+  #measured(): number | null {
+    const intervals = this.#intervals.slice(0, Math.min(this.#count, MEMORY)).sort();
+    const median = intervals[intervals.length >> 1];
+    if (median === undefined) return null;
+    const usual = intervals.filter((interval) => interval > median * 0.5 && interval < median * 1.5);
+    return (usual.length * TICKS_PER_SECOND) / usual.reduce((sum, interval) => sum + interval, 0);
   }
 }

@@ -43,11 +43,16 @@ export interface HlsPackagerOptions {
   readonly onStoreError: (error: unknown, uri: string) => void;
 }
 
+/** What the multivariant playlist says of the media itself. */
+type Description = Pick<Variant, 'codecs' | 'resolution' | 'frameRate'>;
+
 interface OpenSegment {
   readonly start: Ticks;
   readonly discontinuity: boolean;
   readonly independent: boolean;
-  /** Newest end of media in it. */
+  /** How much later than decoded its first picture is shown. */
+  readonly delay: Ticks;
+  /** Newest end of media in it, on the decode times of the leading track as `start` is. */
   end: Ticks;
 }
 
@@ -67,6 +72,8 @@ export class HlsPackager implements MediaSink {
   #audio: AudioTrack | null = null;
   #tracks: readonly Track[] = [];
   #segment: OpenSegment | null = null;
+  /** The newest listed segment's media: what a change announces only once there is a segment of it. */
+  #described: Description | null = null;
   /** Given out when a segment is listed, so that one the store refused leaves no hole in the numbers. */
   #nextMediaSequence: number;
   /** Number of the next segment's name. */
@@ -133,16 +140,12 @@ export class HlsPackager implements MediaSink {
 
   /** The variant to offer, measured; null before the first segment. `uri` is that of its media playlist. */
   variant(uri: string): Variant | null {
-    if (this.#history.window.segments.length === 0) return null;
-    const video = this.#video;
-    const codecs = [video, this.#audio].flatMap((track) => track?.codecString ?? []);
+    if (this.#described === null) return null;
     return {
       uri,
       bandwidth: this.#bandwidth.peak,
       averageBandwidth: this.#bandwidth.average,
-      codecs,
-      resolution: video === null || video.width === 0 ? null : { width: video.width, height: video.height },
-      frameRate: video === null ? null : this.#frameRate.rate(video.frameRate),
+      ...this.#described,
     };
   }
 
@@ -152,7 +155,7 @@ export class HlsPackager implements MediaSink {
   }
 
   epoch(epoch: Epoch): void {
-    this.#finishSegment(epoch.start);
+    this.end();
     this.#tracks = epoch.tracks;
     this.#video = epoch.tracks.find(isCarriedVideo) ?? null;
     this.#audio = epoch.tracks.find(isCarriedAudio) ?? null;
@@ -214,22 +217,25 @@ export class HlsPackager implements MediaSink {
   }
 
   #beginSegment(packet: Packet, leading: Track): void {
-    const { dts, keyframe, track } = packet;
+    const { dts, pts, keyframe, track } = packet;
     this.#segment = {
       start: dts,
       discontinuity: this.#interrupted,
       independent: track === leading && keyframe,
+      delay: pts - dts,
       end: dts,
     };
     this.#interrupted = false;
-    this.#segmenter.begin(leading, dts);
+    this.#segmenter.begin(leading, dts, this.#segment.independent);
     this.#muxer.beginSegment();
   }
 
   #measure({ track, dts, keyframe }: Packet, leading: Track | null): void {
     const segment = this.#segment;
     if (segment === null) return;
-    segment.end = Math.max(segment.end, dts + this.#frameDuration(track, dts));
+    const end = dts + this.#frameDuration(track, dts);
+    // Sound is not reordered: it plays beside pictures that were decoded earlier.
+    segment.end = Math.max(segment.end, track === leading ? end : end - segment.delay);
     if (track.kind !== 'video') return;
     this.#frameRate.frame(dts);
     if (!keyframe || track !== leading) return;
@@ -261,10 +267,24 @@ export class HlsPackager implements MediaSink {
     const programDateTime = this.#anchor.wallTime(start);
     this.#anchor.observe(end, clock.now(), duration);
     const info = { uri, duration, bytes: data.length, programDateTime, discontinuity, independent };
-    this.#writing = this.#writing.then(() => this.#store(info, data));
+    const description = this.#describe();
+    this.#writing = this.#writing.then(() => this.#store(info, data, description));
   }
 
-  async #store(info: Omit<SegmentInfo, 'mediaSequence'>, data: Buffer): Promise<void> {
+  #describe(): Description {
+    const video = this.#video;
+    return {
+      codecs: [video, this.#audio].flatMap((track) => track?.codecString ?? []),
+      resolution: video === null || video.width === 0 ? null : { width: video.width, height: video.height },
+      frameRate: video === null ? null : this.#frameRate.rate(video.frameRate),
+    };
+  }
+
+  async #store(
+    info: Omit<SegmentInfo, 'mediaSequence'>,
+    data: Buffer,
+    description: Description,
+  ): Promise<void> {
     const { clock, store, storePrefix, onStoreError } = this.#options;
     try {
       await store.put(storePrefix + info.uri, data);
@@ -277,6 +297,7 @@ export class HlsPackager implements MediaSink {
     const discontinuity = info.discontinuity || this.#lost;
     this.#lost = false;
     this.#bandwidth.add(info.bytes, info.duration, this.#targetDuration ?? 1);
+    this.#described = description;
     this.#history.append({ ...info, mediaSequence, discontinuity }, clock.now());
     await Promise.all(this.#history.takeExpired(clock.now()).map((uri) => this.#delete(uri)));
   }

@@ -4,6 +4,8 @@ import type { Track } from '../media/track.ts';
 
 /** A cut this part of the wanted duration early is taken, so that 1.5 s keyframes do not make 3 s segments. */
 const EARLY = 0.25;
+/** After a segment that had to begin without a keyframe the next keyframe is taken almost at once. */
+const RECOVERY = 0.25;
 /** Frames further apart than this are not waited for when a segment is about to become too long. */
 const LONGEST_LOOK_AHEAD = ticksFromMs(400);
 const SHORTEST_LOOK_AHEAD = ticksFromMs(50);
@@ -19,6 +21,8 @@ export class Segmenter {
   #longest: Ticks;
   #leading: Track | null = null;
   #start: Ticks = 0;
+  /** From here on a keyframe cuts. */
+  #earliest: Ticks = 0;
   #lastLeading: Ticks = 0;
   #interval: Ticks = SHORTEST_LOOK_AHEAD;
 
@@ -32,10 +36,13 @@ export class Segmenter {
     this.#longest = longest;
   }
 
-  begin(leading: Track, start: Ticks): void {
+  /** @param independent whether the segment begins with a keyframe */
+  begin(leading: Track, start: Ticks, independent: boolean): void {
     this.#leading = leading;
     this.#start = start;
     this.#lastLeading = start;
+    const early = leading.kind === 'video' ? 1 - EARLY : 1;
+    this.#earliest = start + this.#wanted * (independent ? early : RECOVERY);
   }
 
   decide(packet: Packet): SegmentDecision {
@@ -46,8 +53,7 @@ export class Segmenter {
         this.#interval = Math.min(LONGEST_LOOK_AHEAD, Math.max(SHORTEST_LOOK_AHEAD, interval));
       }
       this.#lastLeading = packet.dts;
-      if (packet.keyframe && elapsed >= this.#wanted * (packet.track.kind === 'video' ? 1 - EARLY : 1))
-        return 'cut';
+      if (packet.keyframe && packet.dts >= this.#earliest) return 'cut';
     }
     // The next frame would come too late. Any track may notice: the leading one may have stopped.
     return elapsed + this.#interval > this.#longest ? 'forced-cut' : 'append';

@@ -11,6 +11,7 @@ import {
   scanAccessUnit,
 } from '../../codecs/h264.ts';
 import { mp3Track, parseMp3Header } from '../../codecs/mp3.ts';
+import { SluiceError } from '../../media/errors.ts';
 import type { Frame } from '../../media/frame.ts';
 import { msFromTicks, ticksFromSamples } from '../../media/time.ts';
 import type { AudioTrack, VideoTrack } from '../../media/track.ts';
@@ -33,15 +34,12 @@ export class FlvDemuxer {
   readonly #headers = new Map<number, Uint8Array>();
   /** Video tracks that have shown an IDR: from then on the keyframe flag alone is not believed. */
   readonly #sawIdr = new Set<number>();
-  #undecodable = 0;
+  readonly #drop: (reason: SluiceError) => void;
 
-  constructor(emit: (frame: Frame) => void) {
+  /** @param drop told of each frame, or part of one, that cannot be decoded */
+  constructor(emit: (frame: Frame) => void, drop: (reason: SluiceError) => void) {
     this.#emit = emit;
-  }
-
-  /** Frames dropped so far because no configuration had come or the access unit was empty. */
-  get undecodable(): number {
-    return this.#undecodable;
+    this.#drop = drop;
   }
 
   /** @throws SluiceError SLUICE_FLV_MALFORMED, SLUICE_CODEC_MALFORMED; the next message can be pushed all the same */
@@ -75,8 +73,11 @@ export class FlvDemuxer {
     const nalLengthSize = track?.h264?.nalLengthSize ?? USUAL_NAL_LENGTH_SIZE;
     const unit = scanAccessUnit(part.body, nalLengthSize);
     if (unit & ACCESS_UNIT.SPS) track = this.#inBandTrack(number, track, part.body, nalLengthSize);
-    if (track === undefined || !(unit & ACCESS_UNIT.SLICE)) {
-      this.#undecodable++;
+    if (unit & ACCESS_UNIT.DAMAGED) this.#lose('a NAL unit is longer than its message');
+    // Some encoders send the parameter sets in a message of their own.
+    if (!(unit & ACCESS_UNIT.SLICE)) return;
+    if (track === undefined) {
+      this.#lose('a picture came before its sequence header');
       return;
     }
     const idr = (unit & ACCESS_UNIT.IDR) !== 0;
@@ -126,6 +127,10 @@ export class FlvDemuxer {
     if (part.content === 'frame') this.#emitVideo(timestamp, part, track, part.keyframe);
   }
 
+  #lose(what: string): void {
+    this.#drop(new SluiceError('SLUICE_FLV_MALFORMED', what));
+  }
+
   #emitVideo(timestamp: number, part: VideoPart, track: VideoTrack, keyframe: boolean): void {
     if (part.body.length === 0) return;
     const { compositionOffset, nanoseconds, body } = part;
@@ -148,7 +153,7 @@ export class FlvDemuxer {
       this.#audio.set(number, track);
     }
     if (track === undefined) {
-      this.#undecodable++;
+      this.#lose('audio came before its sequence header');
       return;
     }
     this.#emitAudio(timestamp, part, track, part.body.subarray(headerSize));
@@ -161,7 +166,7 @@ export class FlvDemuxer {
     for (let position = 0; position < part.body.length; ) {
       const header = parseMp3Header(part.body, position);
       if (header === null) {
-        this.#undecodable++;
+        this.#lose('MP3 data has no frame header');
         return;
       }
       let track = this.#audio.get(number);

@@ -34,11 +34,12 @@ export interface Variant {
   readonly frameRate: number | null;
 }
 
-/** Renders a live media playlist (RFC 8216 4.3.3). Fractional EXTINF needs version 3, nothing more. */
+/** Renders a live media playlist (RFC 8216 4.3.3). Version 6 is the first that lets EXTINF round down to
+ * the target duration. */
 export function renderMediaPlaylist(window: MediaWindow): string {
   const lines = [
     '#EXTM3U',
-    '#EXT-X-VERSION:3',
+    '#EXT-X-VERSION:6',
     `#EXT-X-TARGETDURATION:${window.targetDuration}`,
     `#EXT-X-MEDIA-SEQUENCE:${window.segments[0]?.mediaSequence ?? 0}`,
     // Always present: a discontinuity may leave the window at any time (Apple authoring rule 8.17).
@@ -59,7 +60,7 @@ export function renderMediaPlaylist(window: MediaWindow): string {
 
 /** Renders a multivariant playlist (RFC 8216 4.3.4). */
 export function renderMultivariantPlaylist(variants: readonly Variant[]): string {
-  const lines = ['#EXTM3U', '#EXT-X-VERSION:3'];
+  const lines = ['#EXTM3U', '#EXT-X-VERSION:6'];
   for (const variant of variants) {
     const attributes = [`BANDWIDTH=${variant.bandwidth}`, `AVERAGE-BANDWIDTH=${variant.averageBandwidth}`];
     if (variant.codecs.length > 0) attributes.push(`CODECS="${variant.codecs.join(',')}"`);

@@ -17,6 +17,7 @@ const PCR_INTERVAL = ticksFromMs(80);
 /** Beyond this a packet is spent on the clock alone. Frames at 24 per second carry it every 83 ms. */
 const LONGEST_PCR_INTERVAL = ticksFromMs(95);
 const VIDEO_PCR_INTERVAL = ticksFromMs(55);
+const AUDIO_PCR_INTERVAL = ticksFromMs(90);
 
 /**
  * Audio frames share a PES packet: alone, each would waste up to a TS packet. A group is closed once it has this span
@@ -28,7 +29,7 @@ interface Grouping {
   readonly acceptableWaste: number;
 }
 const BESIDE_VIDEO: Grouping = { minimum: ticksFromMs(80), maximum: ticksFromMs(180), acceptableWaste: 24 };
-const AUDIO_ONLY: Grouping = { minimum: ticksFromMs(240), maximum: ticksFromMs(500), acceptableWaste: 12 };
+const AUDIO_ONLY: Grouping = { minimum: ticksFromMs(240), maximum: ticksFromMs(600), acceptableWaste: 24 };
 /** PES_packet_length is 16 bits and counts three header bytes more than this. */
 const MAX_AUDIO_GROUP = 60_000;
 
@@ -162,7 +163,7 @@ export class TsMuxer {
       pid: PID.AUDIO,
       length: pesHeaderSize(first.pts, first.pts) + this.#groupBytes,
       randomAccess: isClock,
-      pcrCount: isClock ? Math.max(1, Math.ceil(span / PCR_INTERVAL)) : 0,
+      pcrCount: isClock ? Math.max(1, Math.ceil(span / AUDIO_PCR_INTERVAL)) : 0,
       pcr: first.pts - PCR_DELAY,
       span,
     };

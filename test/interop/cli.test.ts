@@ -1,0 +1,116 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { publishTestPicture, type Running, run, start } from '../support/ffmpeg.ts';
+import { until } from '../support/until.ts';
+import { Viewer } from '../support/viewer.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const EXIT_LIMIT_MS = 5000;
+
+let folder: string;
+const started: Running[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-cli-'));
+  await run('npm', ['run', 'build'], { cwd: ROOT });
+}, 120_000);
+
+afterAll(async () => {
+  await Promise.all(started.map((program) => program.stop()));
+  await rm(folder, { recursive: true });
+});
+
+function sluice(...args: string[]): Running {
+  const program = start('node', [join(ROOT, 'dist/cli.js'), ...args]);
+  started.push(program);
+  return program;
+}
+
+async function startScreen(program: Running): Promise<string> {
+  await until('the start screen', () => {
+    if (!program.isRunning) throw new Error(`it gave up: ${program.stderr}`);
+    return program.stdout.includes('Sluice is running.');
+  });
+  return program.stdout;
+}
+
+function ports(screen: string): { rtmp: number; http: number } {
+  const rtmp = /OBS server +rtmp:\/\/localhost:(\d+)\/live/.exec(screen)?.[1];
+  const http = /Player page +http:\/\/localhost:(\d+)\/\n/.exec(screen)?.[1];
+  return { rtmp: Number(rtmp), http: Number(http) };
+}
+
+describe.concurrent('the command', () => {
+  test('shows where everything is, and plays its demo at once', async () => {
+    const program = sluice('--rtmp-port', '0', '--http-port', '0', '--demo');
+    const screen = await startScreen(program);
+    const { rtmp, http } = ports(screen);
+    expect(rtmp).toBeGreaterThan(0);
+    expect(http).toBeGreaterThan(0);
+    expect(screen).toMatch(/stream key: demo\n/);
+    expect(screen).toContain(`HLS          http://localhost:${http}/hls/demo.m3u8`);
+    const page = await fetch(`http://localhost:${http}/`);
+    expect(await page.text()).toContain('<title>Sluice');
+    const playlist = `http://localhost:${http}/hls/demo.m3u8`;
+    await until('the demo', async () => (await fetch(playlist)).ok, 6000);
+    const viewer = new Viewer(playlist);
+    viewer.watch();
+    // The clip lasts ten seconds: this is beyond its first turn.
+    await until('the second turn of the demo', () => viewer.count >= 5, 20_000);
+    await viewer.leave();
+    expect(viewer.validator.errors, viewer.validator.summary().text).toEqual([]);
+    expect(viewer.parts).toHaveLength(1);
+    program.signal('SIGINT');
+    expect(await program.exited).toMatchObject({ code: 0 });
+  });
+
+  test('ends streams on SIGTERM so that viewers see the end', async () => {
+    const program = sluice('--rtmp-port', '0', '--http-port', '0');
+    const { rtmp, http } = ports(await startScreen(program));
+    const publisher = publishTestPicture(`rtmp://127.0.0.1:${rtmp}/live/cam`);
+    const playlist = `http://127.0.0.1:${http}/hls/cam.m3u8`;
+    await until('the stream', async () => (await fetch(playlist)).ok);
+    const viewer = new Viewer(playlist);
+    viewer.watch();
+    await until('two segments', () => viewer.count >= 2);
+    viewer.validator.publisherAway(true);
+    program.signal('SIGTERM');
+    const signalledAt = performance.now();
+    await until('ENDLIST', () => viewer.ended, EXIT_LIMIT_MS);
+    // A poll may still run when the server closes; it has seen the end by then.
+    const segments = viewer.segments.length;
+    expect(segments).toBeGreaterThanOrEqual(2);
+    const { code, stdout, stderr } = await program.exited;
+    expect(code).toBe(0);
+    expect(performance.now() - signalledAt).toBeLessThan(EXIT_LIMIT_MS);
+    expect(`${stdout}${stderr}`).not.toMatch(/"level":50|SLUICE_INTERNAL/);
+    await viewer.leave();
+    await publisher.exited;
+  });
+
+  test.each(['--rtmp-port', '--http-port'])('says so when the port of %s is taken', async (flag) => {
+    const occupant = createServer();
+    await new Promise<void>((resolve) => occupant.listen(0, resolve));
+    const address = occupant.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const { code, stderr } = await sluice('--rtmp-port', '0', '--http-port', '0', flag, String(port)).exited;
+    occupant.close();
+    expect(code).toBe(1);
+    expect(stderr).toContain(`port ${port}`);
+    expect(stderr).toContain('SLUICE_PORT_UNAVAILABLE');
+    expect(stderr).not.toContain('    at ');
+  });
+
+  test('names a wrong key in the configuration file', async () => {
+    const file = join(folder, 'sluice.yaml');
+    await writeFile(file, 'hls:\n  segmentLength: 4\n');
+    const { code, stderr } = await sluice('--config', file).exited;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/hls.*segmentLength/);
+    expect(stderr).toContain('SLUICE_CONFIG_INVALID');
+  });
+});

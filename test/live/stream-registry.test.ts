@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import type { Publisher } from '../../src/live/stream.ts';
+import { StreamRegistry, type TakeoverPolicy } from '../../src/live/stream-registry.ts';
+import { failure } from '../formats/amf/support.ts';
+import { encoded } from '../media/support.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+function registry(takeover: TakeoverPolicy): StreamRegistry {
+  return new StreamRegistry(
+    { clock: new FakeClock(), graceMs: 1000, onState: () => {}, onEpoch: () => {}, onSinkFault: () => {} },
+    takeover,
+  );
+}
+
+function publisher(): Publisher & { count: number } {
+  const result = { address: '', encoder: null, count: 0, replaced: () => result.count++ };
+  return result;
+}
+
+describe('StreamRegistry', () => {
+  it('finds streams by application and name', () => {
+    const streams = registry('newest');
+    expect(streams.get('live', 'a')).toBeNull();
+    const { stream } = streams.publish('live', 'a', publisher());
+    const other = streams.publish('live/x', 'a', publisher()).stream;
+    expect(streams.get('live', 'a')).toBe(stream);
+    expect(streams.get('live/x', 'a')).toBe(other);
+    expect(streams.list()).toEqual([stream, other]);
+  });
+
+  it('newest: takes the stream over', () => {
+    const streams = registry('newest');
+    const first = publisher();
+    const { stream } = streams.publish('live', 'a', first);
+    expect(streams.publish('live', 'a', publisher()).stream).toBe(stream);
+    expect(first.count).toBe(1);
+  });
+
+  it('reject: the first keeps it, and it is free again in grace', () => {
+    const streams = registry('reject');
+    const first = publisher();
+    const publication = streams.publish('live', 'a', first);
+    expect(failure(() => streams.publish('live', 'a', publisher()))).toBe('SLUICE_RTMP_NAME_IN_USE');
+    expect(first.count).toBe(0);
+    for (const frame of encoded({ seconds: 2 })) publication.push(frame);
+    publication.end();
+    expect(publication.stream.state).toBe('grace');
+    expect(streams.publish('live', 'a', publisher()).stream).toBe(publication.stream);
+  });
+
+  it('a closed stream is replaced, and removing it leaves the new one', () => {
+    const streams = registry('reject');
+    const { stream } = streams.publish('live', 'a', publisher());
+    stream.close();
+    const next = streams.publish('live', 'a', publisher()).stream;
+    expect(next).not.toBe(stream);
+    streams.remove(stream);
+    expect(streams.get('live', 'a')).toBe(next);
+    streams.remove(next);
+    expect(streams.list()).toEqual([]);
+  });
+});
