@@ -19,6 +19,9 @@ export default defineConfig({
           include: ['test/interop/**/*.test.ts', 'test/browser/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
+          // One at a time and after the others: these tests measure, and start encoders and browsers.
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
         },
       },
     ],
