@@ -240,6 +240,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         streams: () => this.streams(),
         ready: () => this.#state === 'running',
       },
+      onFault: (error) => this.#log.error({ code: 'SLUICE_INTERNAL', err: error }, 'an HTTP request failed'),
     });
   }
 

@@ -10,6 +10,8 @@ export const ERRORS = {
     'A decoder configuration record or parameter set cannot be parsed. Restart the encoder; if it stays, its output is broken.',
   SLUICE_CONFIG_INVALID: 'The configuration has a wrong key or value. The message names the place.',
   SLUICE_FLV_MALFORMED: 'An audio or video message is shorter than its header says. The encoder is broken.',
+  SLUICE_HTTP_BAD_REQUEST:
+    'The HTTP request cannot be understood or is not allowed. Check its path and headers.',
   SLUICE_HTTP_NOT_FOUND: 'There is nothing at this address. Open / for the list of live streams.',
   SLUICE_INTERNAL: 'A fault inside Sluice. Please report it with the log lines around it.',
   SLUICE_PORT_UNAVAILABLE:

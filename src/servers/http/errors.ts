@@ -1,9 +1,9 @@
-import type { FastifyReply } from 'fastify';
+import type { FastifyError, FastifyReply } from 'fastify';
 import type { ErrorCode } from '../../media/errors.ts';
 
 /** Every error answer has this body. */
 export interface ErrorBody {
-  readonly code: ErrorCode | 'SLUICE_HTTP_BAD_REQUEST';
+  readonly code: ErrorCode;
   readonly message: string;
 }
 
@@ -11,4 +11,19 @@ export interface ErrorBody {
 export function sendNotFound(reply: FastifyReply, message: string): FastifyReply {
   const body: ErrorBody = { code: 'SLUICE_HTTP_NOT_FOUND', message };
   return reply.code(404).header('cache-control', 'public, max-age=1').send(body);
+}
+
+/** What a handler or a plugin threw. Only the client's own mistakes are explained to it. */
+export function sendError(
+  error: FastifyError,
+  reply: FastifyReply,
+  onFault: (error: Error) => void,
+): FastifyReply {
+  const status = error.statusCode ?? 500;
+  if (status >= 500) onFault(error);
+  const body: ErrorBody =
+    status >= 500
+      ? { code: 'SLUICE_INTERNAL', message: 'Something went wrong here. The log says more.' }
+      : { code: 'SLUICE_HTTP_BAD_REQUEST', message: error.message };
+  return reply.code(status).header('cache-control', 'no-store').send(body);
 }

@@ -1,17 +1,19 @@
 import cors from '@fastify/cors';
-import type { FastifyPluginAsync } from 'fastify';
+import type { FastifyError, FastifyPluginAsync } from 'fastify';
 import { type ApiRoutesOptions, apiRoutes } from './api-routes.ts';
-import { sendNotFound } from './errors.ts';
+import { sendError, sendNotFound } from './errors.ts';
 import { type HlsRoutesOptions, hlsRoutes } from './hls-routes.ts';
 import { pageRoutes } from './page-routes.ts';
 
 export interface GatewayPluginOptions {
   readonly hls: HlsRoutesOptions;
   readonly api: ApiRoutesOptions;
+  /** A request failed through no fault of the client. */
+  readonly onFault: (error: Error) => void;
 }
 
 /** Everything Sluice serves over HTTP, as one Fastify plugin that works under any prefix of any app. */
-export function gatewayPlugin({ hls, api }: GatewayPluginOptions): FastifyPluginAsync {
+export function gatewayPlugin({ hls, api, onFault }: GatewayPluginOptions): FastifyPluginAsync {
   return async (app) => {
     // Players on any site may play: media and API carry no credentials.
     await app.register(cors, {
@@ -21,6 +23,7 @@ export function gatewayPlugin({ hls, api }: GatewayPluginOptions): FastifyPlugin
       exposedHeaders: ['Age', 'Date', 'Content-Length', 'Content-Range', 'ETag'],
       maxAge: 86400,
     });
+    app.setErrorHandler((error: FastifyError, _request, reply) => sendError(error, reply, onFault));
     app.setNotFoundHandler((_request, reply) =>
       sendNotFound(reply, 'Nothing here. The player page is at the root.'),
     );
