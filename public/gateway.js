@@ -146,12 +146,13 @@ export class Gateway extends EventTarget {
 
   /** The short form used in addresses: "name", or "app/name" outside the default application. @param {StreamId} id */
   label(id) {
-    return id.app === this.server.defaultApp && !id.name.includes('/') ? id.name : `${id.app}/${id.name}`;
+    return id.app === this.server.defaultApp ? id.name : `${id.app}/${id.name}`;
   }
 
   /** @param {string} label @returns {StreamId} */
   parse(label) {
-    const slash = label.indexOf('/');
+    // Applications may have several parts, names have one.
+    const slash = label.lastIndexOf('/');
     if (slash <= 0) return { app: this.server.defaultApp, name: label.replace(/^\/+/, '') };
     return { app: label.slice(0, slash), name: label.slice(slash + 1) };
   }

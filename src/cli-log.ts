@@ -2,6 +2,7 @@ import { type Logger as PinoLogger, pino } from 'pino';
 
 /** Fields that every pino line has and nobody at a terminal reads. */
 const HIDDEN = new Set(['level', 'time', 'pid', 'hostname', 'msg', 'err']);
+const CONTROL_CHARACTERS = /\p{Cc}/gu;
 const LEVEL_NAMES: Readonly<Record<number, string>> = {
   30: '',
   40: 'warning: ',
@@ -21,5 +22,7 @@ function plain(line: string): string {
   const fields = new Map(Object.entries(entry));
   const time = new Date(Number(fields.get('time'))).toTimeString().slice(0, 8);
   const rest = [...fields].filter(([key]) => !HIDDEN.has(key)).map(([key, value]) => `${key}=${value}`);
-  return `${time} ${LEVEL_NAMES[Number(fields.get('level'))] ?? ''}${fields.get('msg')}  ${rest.join(' ')}\n`;
+  const text = `${LEVEL_NAMES[Number(fields.get('level'))] ?? ''}${fields.get('msg')}  ${rest.join(' ')}`;
+  // Encoders choose some of this text; control characters would reach the terminal.
+  return `${time} ${text.replace(CONTROL_CHARACTERS, '?')}\n`;
 }

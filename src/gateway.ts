@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify';
@@ -10,7 +9,7 @@ import { StreamRegistry } from './live/stream-registry.ts';
 import { SluiceError } from './media/errors.ts';
 import type { Track } from './media/track.ts';
 import type { Warning } from './media/warning.ts';
-import { HlsPackager } from './packaging/hls-packager.ts';
+import { HlsOutputs } from './packaging/hls-outputs.ts';
 import { gatewayPlugin } from './servers/http/gateway-plugin.ts';
 import { type StreamView, viewStream, warningsOf } from './servers/http/stream-view.ts';
 import { startDemo } from './servers/rtmp/demo-publisher.ts';
@@ -26,8 +25,8 @@ const DEMO_KEY = 'demo';
 const DRAIN_MS = 2500;
 const WARNING_CHECK_MS = 1000;
 const VIEWER_MEMORY_MS = 10_000;
-/** Ended streams stay at least this long, however short they were. */
-const SHORTEST_AFTERLIFE_MS = 10_000;
+/** Longest silence of an HTTP connection in either direction, and longest time to send a request. */
+const HTTP_SILENCE_MS = 60_000;
 
 /** What the gateway tells; `stream` identifies by names only. */
 export interface GatewayEvents {
@@ -80,7 +79,7 @@ export interface Gateway extends EventEmitter<GatewayEvents> {
   close(): Promise<void>;
   /** Fastify plugin with everything under a prefix of your app: `await app.register(gateway.plugin, { prefix })`. */
   readonly plugin: FastifyPluginAsync;
-  /** The streams as `/api/streams` shows them. */
+  /** The streams as `/api/streams` shows them, and who publishes them. */
   streams(): StreamView[];
   readonly address: GatewayAddress;
 }
@@ -100,9 +99,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #registry: StreamRegistry;
-  readonly #packagers = new Map<Stream, HlsPackager>();
-  readonly #warned = new Map<Stream, Set<string>>();
-  readonly #store = new MemoryStore();
+  readonly #outputs: HlsOutputs;
+  readonly #warned = new WeakMap<Stream, Set<string>>();
   readonly #rtmp: RtmpServer;
   #http: FastifyInstance | null = null;
   #embedded = false;
@@ -127,14 +125,21 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
           if (reason === 'start' || reason === 'reconnect')
             this.emit('live', { ...identity(stream), tracks });
         },
-        onSinkFault: (stream, error) =>
-          this.#log.error(
-            { stream: pathOf(stream), code: 'SLUICE_INTERNAL', err: error },
-            'an output failed',
-          ),
+        onSinkFault: (stream, error) => this.#outputFailed(stream, error),
       },
       config.publish.takeover,
+      config.publish.maxStreams,
     );
+    this.#outputs = new HlsOutputs({
+      ...config.hls,
+      clock: systemClock,
+      store: new MemoryStore(),
+      onStoreError: (stream, error, uri) =>
+        this.#log.error(
+          { stream: pathOf(stream), segment: uri, err: error },
+          'the store failed with a segment',
+        ),
+    });
     this.#rtmp = new RtmpServer({
       registry: this.#registry,
       clock: systemClock,
@@ -144,7 +149,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       maxConnections: config.rtmp.maxConnections,
       httpPort: () => this.address.httpPort,
     });
-    const plugin = this.#makePlugin();
+    const plugin = this.#makePlugin(false);
     this.plugin = async (app, pluginOptions) => {
       this.#embedded = true;
       await plugin(app, pluginOptions);
@@ -163,7 +168,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const now = systemClock.now();
     return this.#registry
       .list()
-      .flatMap((stream) => viewStream(stream, this.#packagers.get(stream) ?? null, now, DEFAULT_APP) ?? []);
+      .flatMap((stream) => viewStream(stream, this.#outputs.of(stream), now, DEFAULT_APP) ?? []);
   }
 
   start(): Promise<GatewayAddress> {
@@ -177,26 +182,24 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   }
 
   async #start(): Promise<GatewayAddress> {
+    if (this.#closing !== null) throw new SluiceError('SLUICE_SHUTTING_DOWN', 'the gateway was closed');
     const { host, rtmp, http, demo } = this.#config;
-    if (!this.#embedded) await this.#listenHttp(http.port, host);
     try {
+      if (!this.#embedded) await this.#listenHttp(http.port, host);
       await this.#rtmp.listen(rtmp.port, host);
+      if (demo) {
+        const port = this.#rtmp.port ?? rtmp.port;
+        await startDemo({ host: host ?? '127.0.0.1', port, app: DEFAULT_APP, key: DEMO_KEY });
+      }
     } catch (error) {
-      await this.#http?.close();
+      await Promise.all([this.#rtmp.close(), this.#http?.close()]);
       throw error;
     }
     this.#state = 'running';
     this.#watch = setInterval(() => {
-      for (const [stream, packager] of this.#packagers) this.#checkWarnings(stream, packager);
+      for (const stream of this.#registry.list()) this.#checkWarnings(stream);
     }, WARNING_CHECK_MS);
     this.#watch.unref();
-    if (demo)
-      await startDemo({
-        host: host ?? '127.0.0.1',
-        port: this.#rtmp.port ?? rtmp.port,
-        app: DEFAULT_APP,
-        key: DEMO_KEY,
-      });
     return this.address;
   }
 
@@ -204,15 +207,20 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const app = Fastify({
       logger: false,
       forceCloseConnections: true,
-      routerOptions: { maxParamLength: 512 },
+      // Viewers that do not read would keep segments alive for ever, and clients that do not write their connections.
+      connectionTimeout: HTTP_SILENCE_MS,
+      requestTimeout: HTTP_SILENCE_MS,
       // No route has a JSON schema, and loading the compilers for them would take a fifth of the start.
       schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     });
-    await app.register(this.#makePlugin());
+    await app.register(this.#makePlugin(true));
     this.#http = app;
     try {
-      // Fastify listens on localhost unless told otherwise; :: takes IPv4 too, and falls back where there is no IPv6.
-      await app.listen({ port, host: host ?? '::' });
+      // Fastify listens on localhost unless told otherwise; :: takes IPv4 too where there is IPv6.
+      await app.listen({ port, host: host ?? '::' }).catch((error: unknown) => {
+        if (host !== undefined || !isNoIpv6(error)) throw error;
+        return app.listen({ port, host: '0.0.0.0' });
+      });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new SluiceError('SLUICE_PORT_UNAVAILABLE', `cannot open HTTP port ${port}: ${reason}`, {
@@ -221,14 +229,12 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     }
   }
 
-  #makePlugin(): FastifyPluginAsync {
+  #makePlugin(standalone: boolean): FastifyPluginAsync {
     return gatewayPlugin({
+      standalone,
       hls: {
         defaultApp: DEFAULT_APP,
-        find: (app, name) => {
-          const stream = this.#registry.get(app, name);
-          return stream === null ? null : (this.#packagers.get(stream) ?? null);
-        },
+        find: (app, name) => this.#outputs.find(app, name),
         onRequest: () => {
           this.#lastViewerAt = systemClock.now();
         },
@@ -237,7 +243,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         version: VERSION,
         defaultApp: DEFAULT_APP,
         rtmpPort: () => this.#rtmp.port,
-        streams: () => this.streams(),
+        streams: () => this.streams().map(({ publisher, ...view }) => view),
         ready: () => this.#state === 'running',
       },
       onFault: (error) => this.#log.error({ code: 'SLUICE_INTERNAL', err: error }, 'an HTTP request failed'),
@@ -246,22 +252,39 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
 
   async #close(): Promise<void> {
     this.#state = 'closing';
+    // A start that is under way ends first; whether it works no longer matters.
+    await this.#starting?.catch(() => undefined);
+    this.#state = 'closing';
     if (this.#watch !== null) clearInterval(this.#watch);
-    const rtmpClosed = this.#rtmp.close();
+    this.#rtmp.stopListening();
     // The publishers are dismissed; what they sent becomes the last segments, and the playlists end.
     for (const stream of this.#registry.list()) stream.close();
-    await Promise.all([...this.#packagers.values()].map((packager) => packager.settled()));
+    const rtmpClosed = this.#rtmp.close();
+    await this.#outputs.settled();
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
-    if (watched && this.#packagers.size > 0) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
+    if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
     await rtmpClosed;
     await this.#http?.close();
+  }
+
+  /** Without its output a stream is worth nothing; the encoder will reconnect and begin a new one. */
+  #outputFailed(stream: Stream, error: unknown): void {
+    const known = error instanceof SluiceError;
+    const code = known ? error.code : 'SLUICE_INTERNAL';
+    const reason = known ? error.message : 'an output failed';
+    this.#log.error(
+      { stream: pathOf(stream), code, ...(known ? {} : { err: error }) },
+      `stream closed: ${reason}`,
+    );
+    // Not in the middle of the delivery that failed.
+    queueMicrotask(() => stream.close(code));
   }
 
   #streamChanged(stream: Stream): void {
     const log = { stream: pathOf(stream) };
     switch (stream.state) {
       case 'live':
-        if (!this.#packagers.has(stream)) this.#addPackager(stream);
+        if (this.#outputs.of(stream) === null) this.#outputs.begin(stream);
         this.#log.info(
           { ...log, peer: stream.publisher?.address, encoder: stream.publisher?.encoder },
           'publishing',
@@ -273,76 +296,37 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         break;
       case 'closed':
         this.#log.info({ ...log, bytes: stream.stats.bytes }, 'stream ended');
-        this.emit('ended', identity(stream));
-        this.#retire(stream);
+        void this.#outputs
+          .retire(stream, () => this.#registry.remove(stream))
+          .then(() => this.emit('ended', identity(stream)));
         break;
       case 'idle':
         break;
     }
   }
 
-  #addPackager(stream: Stream): void {
-    const { segmentDuration, maxSegmentDuration, listedSegments } = this.#config.hls;
-    const now = systemClock.now();
-    // Seconds since 1970 never fall back, also not over a restart, and segments are not shorter than a second; an
-    // ended stream of this name may still be remembered by players all the same.
-    const predecessor = this.#predecessorOf(stream);
-    const firstMediaSequence = Math.max(Math.floor(now / 1000), predecessor?.nextMediaSequence ?? 0);
-    const packager = new HlsPackager({
-      clock: systemClock,
-      store: this.#store,
-      storePrefix: `${pathOf(stream)}/`,
-      session: `${Math.floor(now).toString(36)}${randomBytes(3).toString('hex')}`,
-      firstMediaSequence,
-      segmentDuration,
-      maxSegmentDuration,
-      listedSegments,
-      onStoreError: (error, uri) =>
-        this.#log.error(
-          { stream: pathOf(stream), segment: uri, err: error },
-          'the store failed with a segment',
-        ),
-    });
-    this.#packagers.set(stream, packager);
-    stream.addSink(packager);
-  }
-
-  #predecessorOf(stream: Stream): HlsPackager | undefined {
-    for (const [other, packager] of this.#packagers) if (pathOf(other) === pathOf(stream)) return packager;
-    return undefined;
-  }
-
-  #checkWarnings(stream: Stream, packager: HlsPackager): void {
+  #checkWarnings(stream: Stream): void {
     let warned = this.#warned.get(stream);
     if (warned === undefined) {
       warned = new Set();
       this.#warned.set(stream, warned);
     }
-    for (const warning of warningsOf(stream, packager)) {
+    for (const warning of warningsOf(stream, this.#outputs.of(stream))) {
       if (warned.has(warning.code)) continue;
       warned.add(warning.code);
       this.#log.warn({ stream: pathOf(stream), code: warning.code, fix: warning.fix }, warning.message);
       this.emit('warning', { ...identity(stream), warning });
     }
   }
-
-  /** An ended stream stays for one window, so that every player gets to its end, then goes. */
-  #retire(stream: Stream): void {
-    const packager = this.#packagers.get(stream);
-    void packager?.settled().then(() => {
-      const afterlife = Math.max(packager.windowMs, SHORTEST_AFTERLIFE_MS);
-      systemClock.after(afterlife, () => {
-        this.#registry.remove(stream);
-        this.#packagers.delete(stream);
-        this.#warned.delete(stream);
-        void packager.discard();
-      });
-    });
-  }
 }
 
 function noSchemas(): never {
   throw new SluiceError('SLUICE_INTERNAL', 'a route declares a JSON schema, but no compiler is loaded');
+}
+
+function isNoIpv6(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  return code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL';
 }
 
 function identity({ app, name }: Stream): StreamIdentity {

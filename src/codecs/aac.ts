@@ -8,6 +8,9 @@ const SAMPLE_RATES = [
 ];
 /** Channels by channelConfiguration (ISO 14496-3 table 1.19). */
 const CHANNELS = [0, 1, 2, 3, 4, 5, 6, 8];
+/** Rates outside the table can be written in full, but nothing plays them. */
+const MIN_SAMPLE_RATE = 7350;
+const MAX_SAMPLE_RATE = 96_000;
 const AOT_SBR = 5;
 const AOT_PS = 29;
 
@@ -42,7 +45,9 @@ export function parseAudioSpecificConfig(config: Uint8Array): AudioSpecificConfi
   const shortFrames = reader.bitsLeft > 0 && reader.flag(); // frameLengthFlag
   if (signalledObjectType === objectType && hasSbrExtension(config)) signalledObjectType = AOT_SBR;
   const channels = CHANNELS[channelConfiguration] ?? 0;
-  if (sampleRate === 0) throw new SluiceError('SLUICE_CODEC_MALFORMED', 'AAC sample rate is zero');
+  if (sampleRate < MIN_SAMPLE_RATE || sampleRate > MAX_SAMPLE_RATE) {
+    throw new SluiceError('SLUICE_CODEC_MALFORMED', `AAC sample rate ${sampleRate}`);
+  }
   return {
     objectType,
     signalledObjectType,

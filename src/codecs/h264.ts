@@ -17,7 +17,10 @@ export const NAL = {
 } as const;
 
 /** What {@link scanAccessUnit} found, as flags. */
-export const ACCESS_UNIT = { SLICE: 1, IDR: 2, SPS: 4, DAMAGED: 8 } as const;
+export const ACCESS_UNIT = { SLICE: 1, IDR: 2, SPS: 4, RECOVERY_POINT: 8, DAMAGED: 16 } as const;
+
+/** SEI payload type: decoding can start here although the picture is no IDR (H.264 D.2.8). */
+const SEI_RECOVERY_POINT = 6;
 
 /** Big-endian length of `size` bytes (1…4) before a NAL unit. The caller has checked that it is all there. */
 export function readNalLength(data: Uint8Array, at: number, size: number): number {
@@ -42,6 +45,8 @@ export function scanAccessUnit(data: Uint8Array, nalLengthSize: number): number 
       if (type >= NAL.SLICE && type <= NAL.IDR) found |= ACCESS_UNIT.SLICE;
       if (type === NAL.IDR) found |= ACCESS_UNIT.IDR;
       else if (type === NAL.SPS) found |= ACCESS_UNIT.SPS;
+      else if (type === NAL.SEI && data[start + 1] === SEI_RECOVERY_POINT)
+        found |= ACCESS_UNIT.RECOVERY_POINT;
     }
     position = end;
   }
@@ -134,6 +139,9 @@ export function buildAvcC({ nalLengthSize, sps, pps }: H264Parameters): Uint8Arr
     ...pps.flatMap(sized),
   ]);
 }
+
+/** They are repeated before every keyframe. Real ones are below 200 bytes together. */
+const MAX_PARAMETER_SETS = 8192;
 
 export interface SpsInfo {
   readonly profile: number;
@@ -274,6 +282,10 @@ export function h264Track(id: string, config: Uint8Array, parameters: H264Parame
   const sps = parameters.sps[0];
   if (sps === undefined || parameters.pps.length === 0) {
     throw new SluiceError('SLUICE_CODEC_MALFORMED', 'the H.264 configuration has no SPS or no PPS');
+  }
+  const size = [...parameters.sps, ...parameters.pps].reduce((sum, set) => sum + set.length, 0);
+  if (size > MAX_PARAMETER_SETS) {
+    throw new SluiceError('SLUICE_CODEC_MALFORMED', `${size} bytes of H.264 parameter sets`);
   }
   const { width, height, frameRate } = parseSps(sps);
   return {

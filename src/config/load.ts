@@ -33,14 +33,16 @@ export async function loadConfig({ file, env, flags }: ConfigSources): Promise<C
   for (const [variable, value] of Object.entries(env)) {
     // Unknown ones are left alone: Kubernetes sets SLUICE_SERVICE_HOST and the like for a service of this name.
     const key = keys.find((candidate) => variableOf(candidate) === variable);
-    if (key !== undefined && value !== undefined) setKey(merged, key, scalar(value));
+    if (key !== undefined && value !== undefined && value !== '') setKey(merged, key, scalar(value));
   }
   for (const [key, value] of Object.entries(flags)) setKey(merged, key, value);
+  for (const [key, value] of Object.entries(merged)) if (value === null) delete merged[key];
   return parseConfig(merged);
 }
 
 interface ConfigTree {
-  [key: string]: ConfigTree | string | number | boolean;
+  /** A key with nothing behind it reads as null. */
+  [key: string]: ConfigTree | string | number | boolean | null;
 }
 
 async function readConfigFile(path: string): Promise<ConfigTree> {
@@ -81,7 +83,7 @@ function setKey(tree: ConfigTree, key: string, value: string | number | boolean)
     return;
   }
   const branch = tree[first];
-  if (typeof branch === 'object') branch[second] = value;
+  if (typeof branch === 'object' && branch !== null) branch[second] = value;
   else tree[first] = { [second]: value };
 }
 

@@ -39,11 +39,12 @@ export const configSchema = z.strictObject({
         .max(3600)
         .default(60)
         .describe('Seconds a stream waits for a publisher that left before it ends.'),
+      maxStreams: z.number().int().min(1).default(1000).describe('Streams at a time.'),
     })
     .prefault({}),
   hls: z
     .strictObject({
-      segmentDuration: z.number().min(0.5).max(30).default(2).describe('Wanted seconds per segment.'),
+      segmentDuration: z.number().min(1).max(30).default(2).describe('Wanted seconds per segment.'),
       maxSegmentDuration: z
         .number()
         .min(1)

@@ -14,7 +14,6 @@ export class IngestStats {
   /** Messages that could not be parsed and were dropped. */
   damagedMessages = 0;
   #bytes = 0;
-  #packets = 0;
   #current: Second = { bytes: 0, videoFrames: 0 };
   #currentStart: Ticks | null = null;
   #complete: Second[] = [];
@@ -25,10 +24,6 @@ export class IngestStats {
   /** Payload bytes since the stream began. */
   get bytes(): number {
     return this.#bytes;
-  }
-
-  get packets(): number {
-    return this.#packets;
   }
 
   /** Bits per second; 0 before the first whole second. */
@@ -56,7 +51,6 @@ export class IngestStats {
 
   packet({ track, dts, keyframe, data }: Packet): void {
     this.#bytes += data.length;
-    this.#packets++;
     this.#currentStart ??= dts;
     if (dts - this.#currentStart >= TICKS_PER_SECOND) {
       this.#complete.push(this.#current);

@@ -9,10 +9,13 @@ export class StreamRegistry {
   readonly #streams = new Map<string, Stream>();
   readonly #options: StreamOptions;
   readonly #takeover: TakeoverPolicy;
+  readonly #maxStreams: number;
 
-  constructor(options: StreamOptions, takeover: TakeoverPolicy) {
+  /** @param maxStreams names known at a time: live, waiting, or ended and not yet removed */
+  constructor(options: StreamOptions, takeover: TakeoverPolicy, maxStreams: number) {
     this.#options = options;
     this.#takeover = takeover;
+    this.#maxStreams = maxStreams;
   }
 
   get(app: string, name: string): Stream | null {
@@ -27,12 +30,16 @@ export class StreamRegistry {
    * Gives a publisher the stream of this name: a new one, the one that waits for it, or the one it takes over.
    *
    * @throws SluiceError SLUICE_RTMP_NAME_IN_USE when somebody else publishes it and the policy is `reject`
+   * @throws SluiceError SLUICE_RTMP_LIMIT when it would be one stream too many
    */
   publish(app: string, name: string, publisher: Publisher): Publication {
     const key = keyOf(app, name);
     let stream = this.#streams.get(key);
     if (stream?.state === 'live' && this.#takeover === 'reject') {
       throw new SluiceError('SLUICE_RTMP_NAME_IN_USE', `${app}/${name} already has a publisher`);
+    }
+    if (stream === undefined && this.#streams.size >= this.#maxStreams) {
+      throw new SluiceError('SLUICE_RTMP_LIMIT', `${this.#maxStreams} streams exist already`);
     }
     if (stream === undefined || stream.state === 'closed') {
       stream = new Stream(app, name, this.#options);

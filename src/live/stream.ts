@@ -1,4 +1,5 @@
 import type { Clock } from '../media/clock.ts';
+import type { ErrorCode } from '../media/errors.ts';
 import type { AnnouncedMedia, Frame } from '../media/frame.ts';
 import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
 import { type EpochMs, type Ticks, ticksFromMs, ticksFromSeconds } from '../media/time.ts';
@@ -22,8 +23,8 @@ export interface Publisher {
   readonly address: string;
   /** What the encoder calls itself, as far as it says. */
   readonly encoder: string | null;
-  /** Called when a newer publisher takes the stream over; it should disconnect. */
-  readonly replaced: () => void;
+  /** Cuts the publisher off, telling it why: a newer one took over, or the stream is closed. */
+  readonly dismiss: (reason: ErrorCode) => void;
 }
 
 export interface StreamOptions {
@@ -33,7 +34,10 @@ export interface StreamOptions {
   /** Also called with `live` again when a publisher takes over from another. */
   readonly onState: (stream: Stream, state: StreamState) => void;
   readonly onEpoch: (stream: Stream, epoch: Epoch) => void;
-  /** A sink threw; it gets nothing any more. The stream and the other sinks go on. */
+  /**
+   * A sink threw; it gets nothing any more. The stream and the other sinks go on until the owner decides otherwise.
+   * Called in the middle of a delivery: closing the stream has to wait until that is over.
+   */
   readonly onSinkFault: (stream: Stream, error: unknown) => void;
 }
 
@@ -90,16 +94,12 @@ export class Stream {
     if (this.#epoch !== null && this.#state === 'live') sink.epoch(this.#epoch);
   }
 
-  removeSink(sink: MediaSink): void {
-    this.#sinks.delete(sink);
-  }
-
   /** Takes the stream over from whoever publishes it now. Must not be called on a closed stream. */
   publish(publisher: Publisher): Publication {
     const previous = this.#publisher;
     if (previous !== null) {
       this.#endTimeline();
-      previous.replaced();
+      previous.dismiss('SLUICE_RTMP_REPLACED');
     }
     this.#cancelGrace?.();
     this.#cancelGrace = null;
@@ -124,17 +124,21 @@ export class Stream {
     };
   }
 
-  /** Ends the stream at once, without grace. */
-  close(): void {
+  /**
+   * Ends the stream at once, without grace.
+   *
+   * @param reason what the publisher is told, if there is one
+   */
+  close(reason: ErrorCode = 'SLUICE_SHUTTING_DOWN'): void {
     if (this.#state === 'closed') return;
     this.#cancelGrace?.();
     this.#cancelGrace = null;
     this.#endTimeline();
     const publisher = this.#publisher;
     this.#publisher = null;
-    this.#setState('closed');
     this.#forEachSink((sink) => sink.close());
-    publisher?.replaced();
+    this.#setState('closed');
+    publisher?.dismiss(reason);
   }
 
   #publisherLeft(): void {

@@ -13,6 +13,8 @@ const PATIENCE = ticksFromSeconds(1);
 const PROMISED_PATIENCE = ticksFromSeconds(3);
 /** Never hold more than this, whatever was promised. */
 const MAX_HELD_BYTES = 8 * 1024 * 1024;
+/** A source that changes all the time gets a discontinuity this often, not at each frame. */
+const SHORTEST_EPOCH = ticksFromSeconds(1);
 /** A track silent for this long is not part of the next epoch. */
 const TRACK_EXPIRY = ticksFromSeconds(10);
 
@@ -34,6 +36,7 @@ export class EpochGate {
   #tracks: readonly Track[] = [];
   readonly #seen = new Map<string, { track: Track; last: Ticks }>();
   #pending: EpochReason | null;
+  #openedAt: Ticks = Number.NEGATIVE_INFINITY;
   #newest: Ticks = Number.NEGATIVE_INFINITY;
 
   constructor(sink: EpochSink, clock: Clock, reason: EpochReason) {
@@ -60,7 +63,8 @@ export class EpochGate {
     const current = this.#tracks.includes(packet.track);
     if (jumped) this.#pending ??= 'timestamp-jump';
     if (!current && packet.keyframe) this.#pending ??= 'config-change';
-    if (this.#pending !== null && this.#canStartWith(packet)) this.#open(packet.dts);
+    const settled = packet.dts - this.#openedAt >= SHORTEST_EPOCH;
+    if (this.#pending !== null && settled && this.#canStartWith(packet)) this.#open(packet.dts);
     // A track that the open epoch does not declare cannot be decoded: it waits for the next epoch.
     if (this.#tracks.includes(packet.track)) this.#sink.packet(packet);
   }
@@ -127,6 +131,7 @@ export class EpochGate {
     const startedAt = this.#clock.now() - Math.max(0, msFromTicks(this.#newest - start));
     this.#sink.epoch({ reason: this.#pending ?? 'config-change', tracks: this.#tracks, start, startedAt });
     this.#pending = null;
+    this.#openedAt = start;
   }
 }
 

@@ -30,7 +30,7 @@ export const ERRORS = {
     'Somebody else is publishing under this name. Stop the other encoder or set publish.takeover to "newest".',
   SLUICE_RTMP_NOT_RTMP: 'The client on the RTMP port does not speak RTMP.',
   SLUICE_RTMP_REPLACED: 'A newer publisher took over this stream name.',
-  SLUICE_SHUTTING_DOWN: 'The gateway is shutting down.',
+  SLUICE_SHUTTING_DOWN: 'The gateway is shutting down, or the stream was ended here. Connect again later.',
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;

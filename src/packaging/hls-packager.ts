@@ -2,14 +2,9 @@ import { readX264Settings } from '../codecs/x264-settings.ts';
 import type { MediaWindow, SegmentInfo, Variant } from '../formats/m3u8/playlist.ts';
 import { reasonNotInTs, TsMuxer } from '../formats/mpegts/muxer.ts';
 import type { Clock } from '../media/clock.ts';
+import { SluiceError } from '../media/errors.ts';
 import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
-import {
-  msFromTicks,
-  secondsFromTicks,
-  type Ticks,
-  ticksFromSamples,
-  ticksFromSeconds,
-} from '../media/time.ts';
+import { msFromTicks, type Ticks, ticksFromSamples, ticksFromSeconds } from '../media/time.ts';
 import type { AudioTrack, Track, VideoTrack } from '../media/track.ts';
 import type { Warning } from '../media/warning.ts';
 import { BandwidthMeter } from './bandwidth.ts';
@@ -32,13 +27,15 @@ export interface HlsPackagerOptions {
   readonly storePrefix: string;
   /** Beginning of every segment name; unique for this rendition for all times. */
   readonly session: string;
-  /** EXT-X-MEDIA-SEQUENCE of the first segment. */
+  /** EXT-X-MEDIA-SEQUENCE and EXT-X-DISCONTINUITY-SEQUENCE of the first segment. */
   readonly firstMediaSequence: number;
   /** Seconds. */
   readonly segmentDuration: number;
   /** Seconds; keyframes further apart than this do not make longer segments. */
   readonly maxSegmentDuration: number;
   readonly listedSegments: number;
+  /** What the listed and retired segments may take together; a stream that needs more fails. */
+  readonly maxBytes: number;
   /** A segment could not be stored and is not listed, or could not be deleted. */
   readonly onStoreError: (error: unknown, uri: string) => void;
 }
@@ -85,8 +82,6 @@ export class HlsPackager implements MediaSink {
   #interrupted = false;
   #announcedKeyframeInterval: Ticks | null = null;
   #lastFrame: { track: Track; dts: Ticks } | null = null;
-  #keyframeInterval: Ticks | null = null;
-  #lastKeyframe: Ticks | null = null;
   #forcedCuts = 0;
   /** Store writes in order; the playlist follows it. */
   #writing: Promise<void> = Promise.resolve();
@@ -97,7 +92,7 @@ export class HlsPackager implements MediaSink {
       ticksFromSeconds(options.segmentDuration),
       longestSegment(options.maxSegmentDuration),
     );
-    this.#history = new SegmentHistory(options.listedSegments);
+    this.#history = new SegmentHistory(options.listedSegments, options.firstMediaSequence);
     this.#nextMediaSequence = options.firstMediaSequence;
     this.#nextName = options.firstMediaSequence;
   }
@@ -126,12 +121,12 @@ export class HlsPackager implements MediaSink {
     return track === this.#video || track === this.#audio;
   }
 
-  get warnings(): Warning[] {
+  /** @param keyframeInterval seconds between the encoder's last two keyframes, or null */
+  warnings(keyframeInterval: number | null): Warning[] {
     return packagingWarnings({
       tracks: this.#tracks,
       carries: (track) => this.carries(track),
-      keyframeIntervalSeconds:
-        this.#keyframeInterval === null ? null : secondsFromTicks(this.#keyframeInterval),
+      keyframeInterval: this.#video === null ? null : keyframeInterval,
       segmentDuration: this.#options.segmentDuration,
       targetDuration: this.#targetDuration,
       forcedCuts: this.#forcedCuts,
@@ -162,13 +157,15 @@ export class HlsPackager implements MediaSink {
     this.#muxer.setTracks({ video: this.#video, audio: this.#audio });
     this.#anchor.reset(epoch.start, epoch.startedAt);
     this.#frameRate.reset();
-    this.#lastKeyframe = null;
     this.#lastFrame = null;
     this.#interrupted = this.#nextName > this.#options.firstMediaSequence;
   }
 
   packet(packet: Packet): void {
     if (!this.carries(packet.track)) return;
+    if (this.#history.bytes + this.#muxer.segmentBytes > this.#options.maxBytes) {
+      throw new SluiceError('SLUICE_RTMP_LIMIT', 'the stream holds more bytes than its segments may');
+    }
     const leading = this.#video ?? this.#audio;
     if (this.#segment === null) {
       // Audio before the first picture would only delay it.
@@ -230,17 +227,13 @@ export class HlsPackager implements MediaSink {
     this.#muxer.beginSegment();
   }
 
-  #measure({ track, dts, keyframe }: Packet, leading: Track | null): void {
+  #measure({ track, dts }: Packet, leading: Track | null): void {
     const segment = this.#segment;
     if (segment === null) return;
     const end = dts + this.#frameDuration(track, dts);
     // Sound is not reordered: it plays beside pictures that were decoded earlier.
     segment.end = Math.max(segment.end, track === leading ? end : end - segment.delay);
-    if (track.kind !== 'video') return;
-    this.#frameRate.frame(dts);
-    if (!keyframe || track !== leading) return;
-    if (this.#lastKeyframe !== null) this.#keyframeInterval = dts - this.#lastKeyframe;
-    this.#lastKeyframe = dts;
+    if (track.kind === 'video') this.#frameRate.frame(dts);
   }
 
   /** How long this frame is shown: by its samples for audio, as long as the one before it for video. */
@@ -257,7 +250,7 @@ export class HlsPackager implements MediaSink {
     const segment = this.#segment;
     if (segment === null) return;
     this.#segment = null;
-    const duration = end - segment.start;
+    const duration = Math.min(end - segment.start, this.#limit());
     const data = this.#muxer.endSegment();
     if (duration <= 0) return;
     if (this.#targetDuration === null) this.#fixTargetDuration(duration);

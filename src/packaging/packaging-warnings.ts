@@ -13,7 +13,8 @@ const KEYFRAME_FIX =
 export interface PackagingState {
   readonly tracks: readonly Track[];
   readonly carries: (track: Track) => boolean;
-  readonly keyframeIntervalSeconds: number | null;
+  /** Seconds. */
+  readonly keyframeInterval: number | null;
   readonly segmentDuration: number;
   readonly targetDuration: number | null;
   readonly forcedCuts: number;
@@ -21,7 +22,7 @@ export interface PackagingState {
 
 export function packagingWarnings(state: PackagingState): Warning[] {
   const warnings: Warning[] = [];
-  const { keyframeIntervalSeconds: interval, segmentDuration, targetDuration, forcedCuts } = state;
+  const { keyframeInterval: interval, segmentDuration, targetDuration, forcedCuts } = state;
   if (interval !== null && interval > segmentDuration * TOLERATED) {
     const behind =
       targetDuration === null ? '' : ` and viewers are about ${targetDuration * PLAYER_DISTANCE} s behind`;

@@ -6,6 +6,7 @@ const SHORTEST_WINDOW = 3;
 
 interface Retired {
   readonly uri: string;
+  readonly bytes: number;
   readonly until: EpochMs;
 }
 
@@ -17,16 +18,25 @@ export class SegmentHistory {
   readonly #listed: number;
   #window: MediaWindow;
   #duration: Ticks = 0;
+  #bytes = 0;
   #retired: Retired[] = [];
 
-  /** @param listed segments in the playlist; more where three target durations need more */
-  constructor(listed: number) {
+  /**
+   * @param listed segments in the playlist; more where three target durations need more
+   * @param discontinuitySequence of the first segment
+   */
+  constructor(listed: number, discontinuitySequence: number) {
     this.#listed = listed;
-    this.#window = { targetDuration: 0, discontinuitySequence: 0, segments: [], ended: false };
+    this.#window = { targetDuration: 0, discontinuitySequence, segments: [], ended: false };
   }
 
   get window(): MediaWindow {
     return this.#window;
+  }
+
+  /** Size of every segment that can still be fetched. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Listed media. */
@@ -42,8 +52,10 @@ export class SegmentHistory {
   /** Lists a segment that the store holds, and unlists old ones. */
   append(segment: SegmentInfo, now: EpochMs): void {
     const segments = [...this.#window.segments, segment];
+    this.#bytes += segment.bytes;
     let { discontinuitySequence } = this.#window;
     let duration = this.#duration + segment.duration;
+    const longest = duration;
     const shortest = this.#window.targetDuration * SHORTEST_WINDOW;
     for (
       let first = segments[0];
@@ -52,7 +64,11 @@ export class SegmentHistory {
     ) {
       if (secondsFromTicks(duration - first.duration) < shortest) break;
       // Long enough for a player that read the longest list with this segment in it to play through it.
-      this.#retired.push({ uri: first.uri, until: now + msFromTicks(duration + first.duration) });
+      this.#retired.push({
+        uri: first.uri,
+        bytes: first.bytes,
+        until: now + msFromTicks(longest + first.duration),
+      });
       if (first.discontinuity) discontinuitySequence++;
       duration -= first.duration;
       segments.shift();
@@ -69,6 +85,7 @@ export class SegmentHistory {
   takeExpired(now: EpochMs): string[] {
     const expired = this.#retired.filter((segment) => segment.until <= now);
     if (expired.length > 0) this.#retired = this.#retired.filter((segment) => segment.until > now);
+    for (const segment of expired) this.#bytes -= segment.bytes;
     return expired.map((segment) => segment.uri);
   }
 

@@ -6,8 +6,8 @@ import type { Track } from '../media/track.ts';
 const EARLY = 0.25;
 /** After a segment that had to begin without a keyframe the next keyframe is taken almost at once. */
 const RECOVERY = 0.25;
-/** Frames further apart than this are not waited for when a segment is about to become too long. */
-const LONGEST_LOOK_AHEAD = ticksFromMs(400);
+/** Media sequence numbers count on segments not being shorter than a second on average. */
+const SHORTEST = ticksFromMs(1000);
 const SHORTEST_LOOK_AHEAD = ticksFromMs(50);
 
 /** `cut` starts a segment at a keyframe; `forced-cut` starts one because the old may not get any longer. */
@@ -42,7 +42,8 @@ export class Segmenter {
     this.#start = start;
     this.#lastLeading = start;
     const early = leading.kind === 'video' ? 1 - EARLY : 1;
-    this.#earliest = start + this.#wanted * (independent ? early : RECOVERY);
+    const usual = Math.max(SHORTEST, this.#wanted * early);
+    this.#earliest = start + (independent ? usual : this.#wanted * RECOVERY);
   }
 
   decide(packet: Packet): SegmentDecision {
@@ -50,12 +51,13 @@ export class Segmenter {
     if (packet.track === this.#leading) {
       const interval = packet.dts - this.#lastLeading;
       if (interval > 0) {
-        this.#interval = Math.min(LONGEST_LOOK_AHEAD, Math.max(SHORTEST_LOOK_AHEAD, interval));
+        this.#interval = Math.max(SHORTEST_LOOK_AHEAD, interval);
       }
       this.#lastLeading = packet.dts;
       if (packet.keyframe && packet.dts >= this.#earliest) return 'cut';
     }
     // The next frame would come too late. Any track may notice: the leading one may have stopped.
-    return elapsed + this.#interval > this.#longest ? 'forced-cut' : 'append';
+    const lookAhead = Math.min(this.#interval, this.#longest / 2);
+    return elapsed + lookAhead > this.#longest ? 'forced-cut' : 'append';
   }
 }

@@ -7,8 +7,6 @@ const DEFAULT_CHUNK_SIZE = 128;
 const EXTENDED = 0xffffff;
 /** Bytes after the basic header by fmt: 0 full, 1 no stream id, 2 only a delta, 3 nothing. */
 const MESSAGE_HEADER_SIZE = [11, 7, 3, 0] as const;
-/** Room for a message is taken at once up to here, then only as its bytes arrive: its length may be a lie. */
-const TRUSTED_LENGTH = 64 * 1024;
 /** An extended timestamp on a delta header this close to the last timestamp was meant absolutely. */
 const ABSOLUTE_RANGE_MS = 60_000;
 /** A fmt 3 header may begin a message with a new extended timestamp; further away it is payload. */
@@ -213,7 +211,9 @@ export class ChunkReader {
 
   #beginChunk(stream: ChunkStream): void {
     if (stream.body === null) {
-      stream.body = Buffer.allocUnsafe(Math.min(stream.length, TRUSTED_LENGTH));
+      // Its length may be a lie: beyond this chunk stream's share, room is taken only as bytes arrive.
+      const trusted = this.#partialLimit / RTMP_LIMITS.chunkStreams;
+      stream.body = Buffer.allocUnsafe(Math.min(stream.length, trusted));
       stream.received = 0;
     }
     this.#current = stream;
@@ -288,7 +288,7 @@ function isNear(timestamp: number, value: number): boolean {
   return Math.abs(rtmpTimestampDelta(timestamp, value)) <= NEXT_MESSAGE_RANGE_MS;
 }
 
-/** The message's buffer with room for `size` more bytes; grows by doubling once the trusted length is used up. */
+/** The message's buffer with room for `size` more bytes; grows by doubling once what was trusted is used up. */
 function roomFor(stream: ChunkStream, size: number): Buffer {
   const body = stream.body ?? Buffer.alloc(0);
   if (stream.received + size <= body.length) return body;

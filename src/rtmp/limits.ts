@@ -16,9 +16,11 @@ export const RTMP_LIMITS = {
   /** Bytes in unfinished messages over all chunk streams. */
   partialBytes: 16 * 1024 * 1024,
   /** The same before a publish was accepted: anybody can open a thousand connections. */
-  partialBytesOfStrangers: 1024 * 1024,
+  partialBytesOfStrangers: 512 * 1024,
   /** NetStreams in one connection. */
   messageStreams: 8,
+  /** Publish commands in one connection; each makes log lines and may make a stream. */
+  publishes: 64,
   /** Media that arrives before a publish is accepted is kept up to this, then dropped. */
   pendingBytes: 1024 * 1024,
 } as const;

@@ -1,6 +1,6 @@
 import { type AmfValue, isAmfObject, numberOf, stringOf } from '../formats/amf/value.ts';
 import { readTags } from '../formats/flv/tags.ts';
-import { type ErrorCode, SluiceError } from '../media/errors.ts';
+import { ERRORS, type ErrorCode, SluiceError } from '../media/errors.ts';
 import { ByteWindow, WINDOW_ACK_SIZE } from './byte-window.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { ChunkWriter } from './chunk-writer.ts';
@@ -85,6 +85,7 @@ export class ServerSession {
   #connected: ConnectInfo | null = null;
   #nextStreamId = 1;
   #mediaMessages = 0;
+  #publishes = 0;
   #closed = false;
 
   constructor(handlers: ServerSessionHandlers) {
@@ -134,10 +135,10 @@ export class ServerSession {
   }
 
   /** Tells publishers why they are cut off, then closes. */
-  dismiss(code: ErrorCode, description: string): void {
+  dismiss(reason: ErrorCode): void {
     if (this.#closed) return;
     for (const [streamId, netStream] of this.#netStreams) {
-      if (netStream.state !== 'created') this.#status(streamId, 'error', statusCode(code), description);
+      if (netStream.state !== 'created') this.#status(streamId, 'error', statusCode(reason), ERRORS[reason]);
     }
     this.#close();
   }
@@ -205,16 +206,18 @@ export class ServerSession {
   /** Times inside count from the first sub-message; their stream ids are usually 0 and mean the aggregate's. */
   #aggregate({ body, timestamp, streamId }: RtmpMessage): void {
     let base: number | null = null;
-    for (const tag of readTags(body)) {
-      base ??= tag.timestamp;
-      if (tag.type === MESSAGE.AGGREGATE)
-        throw new SluiceError('SLUICE_RTMP_BAD_MESSAGE', 'an aggregate inside an aggregate');
-      this.#receive({
-        type: tag.type,
-        timestamp: (timestamp + tag.timestamp - base) >>> 0,
-        streamId,
-        body: Buffer.from(tag.body),
-      });
+    try {
+      for (const tag of readTags(body)) {
+        base ??= tag.timestamp;
+        // Nothing but media belongs into an aggregate.
+        if (!isMedia(tag.type)) continue;
+        const time = (timestamp + tag.timestamp - base) >>> 0;
+        this.#media({ type: tag.type, timestamp: time, streamId, body: Buffer.from(tag.body) });
+      }
+    } catch (error) {
+      if (!(error instanceof SluiceError)) throw error;
+      const netStream = this.#netStreams.get(streamId);
+      if (netStream?.state === 'publishing') netStream.receiver.damaged(error);
     }
   }
 
@@ -324,6 +327,9 @@ export class ServerSession {
   }
 
   #publish(streamId: number, key: string): void {
+    if (++this.#publishes > RTMP_LIMITS.publishes) {
+      throw new SluiceError('SLUICE_RTMP_LIMIT', `more than ${RTMP_LIMITS.publishes} publish commands`);
+    }
     if (this.#connected === null) throw new SluiceError('SLUICE_RTMP_BAD_MESSAGE', 'publish before connect');
     // Publishing on a stream that was never created, or again on one in use, starts it over.
     this.#endNetStream(streamId);
@@ -389,6 +395,15 @@ export class ServerSession {
   #status(streamId: number, level: 'status' | 'error', code: string, description: string): void {
     this.#send(command(streamId, 'onStatus', 0, null, { level, code, description }));
   }
+}
+
+function isMedia(type: number): boolean {
+  return (
+    type === MESSAGE.AUDIO ||
+    type === MESSAGE.VIDEO ||
+    type === MESSAGE.DATA_AMF0 ||
+    type === MESSAGE.DATA_AMF3
+  );
 }
 
 function deliver(receiver: PublishReceiver, message: RtmpMessage): void {

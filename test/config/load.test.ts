@@ -22,7 +22,7 @@ describe('parseConfig', () => {
     expect(parseConfig({})).toEqual({
       rtmp: { port: 1935, maxConnections: 1000, handshakeTimeout: 10, idleTimeout: 30 },
       http: { port: 8080 },
-      publish: { takeover: 'newest', graceWindow: 60 },
+      publish: { takeover: 'newest', graceWindow: 60, maxStreams: 1000 },
       hls: { segmentDuration: 2, maxSegmentDuration: 10, listedSegments: 6 },
       demo: false,
     });

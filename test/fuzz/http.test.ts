@@ -16,9 +16,10 @@ beforeAll(async () => {
   segment = packager.window.segments[0]?.uri ?? '';
   await app.register(
     gatewayPlugin({
+      standalone: true,
       hls: {
         defaultApp: 'live',
-        find: (application, name) => (application === 'live' && name === 'test' ? packager : null),
+        find: (application, name) => (application === 'live' && name === 'test' ? [packager] : []),
         onRequest: () => {},
       },
       api: { version: '0', defaultApp: 'live', rtmpPort: () => 1935, streams: () => [], ready: () => true },

@@ -68,7 +68,7 @@ class Watched {
     this.#over = true;
     for (const piece of pieces) this.#session.push(piece);
     this.#session.ping(1);
-    this.#session.dismiss('SLUICE_SHUTTING_DOWN', 'Bye.');
+    this.#session.dismiss('SLUICE_SHUTTING_DOWN');
     this.#decide();
     this.#session.end();
     expect(performance.now() - started).toBeLessThan(PATIENCE_MS);

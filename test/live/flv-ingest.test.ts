@@ -33,7 +33,7 @@ it('lets faults that are not the publisher’s pass through', () => {
     onSinkFault: () => {},
   });
   const reported: SluiceError[] = [];
-  const ingest = createFlvIngest(stream.publish({ address: '', encoder: null, replaced: () => {} }), (e) =>
+  const ingest = createFlvIngest(stream.publish({ address: '', encoder: null, dismiss: () => {} }), (e) =>
     reported.push(e),
   );
   ingest.announce({ video: true, audio: true });

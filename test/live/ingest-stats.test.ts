@@ -9,7 +9,7 @@ it('measures rates over whole seconds of media', () => {
   const packets = packetsOf(run(encoded({ seconds: 9, fps: 30, gop: 60 })));
   for (const packet of packets) stats.packet(packet);
   const bytes = packets.reduce((sum, { data }) => sum + data.length, 0);
-  expect([stats.packets, stats.bytes]).toEqual([packets.length, bytes]);
+  expect(stats.bytes).toBe(bytes);
   expect(stats.frameRate).toBeCloseTo(30, 0);
   expect(stats.keyframeInterval).toBe(2);
   expect(stats.bitrate / ((bytes * 8) / 9)).toBeCloseTo(1, 1);

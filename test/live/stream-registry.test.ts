@@ -5,15 +5,16 @@ import { failure } from '../formats/amf/support.ts';
 import { encoded } from '../media/support.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
-function registry(takeover: TakeoverPolicy): StreamRegistry {
+function registry(takeover: TakeoverPolicy, maxStreams = 10): StreamRegistry {
   return new StreamRegistry(
     { clock: new FakeClock(), graceMs: 1000, onState: () => {}, onEpoch: () => {}, onSinkFault: () => {} },
     takeover,
+    maxStreams,
   );
 }
 
 function publisher(): Publisher & { count: number } {
-  const result = { address: '', encoder: null, count: 0, replaced: () => result.count++ };
+  const result = { address: '', encoder: null, count: 0, dismiss: () => result.count++ };
   return result;
 }
 
@@ -46,6 +47,17 @@ describe('StreamRegistry', () => {
     publication.end();
     expect(publication.stream.state).toBe('grace');
     expect(streams.publish('live', 'a', publisher()).stream).toBe(publication.stream);
+  });
+
+  it('refuses one stream too many until another is gone', () => {
+    const streams = registry('newest', 2);
+    const first = streams.publish('live', 'a', publisher());
+    streams.publish('live', 'b', publisher());
+    expect(failure(() => streams.publish('live', 'c', publisher()))).toBe('SLUICE_RTMP_LIMIT');
+    streams.publish('live', 'b', publisher());
+    first.stream.close();
+    streams.remove(first.stream);
+    expect(streams.publish('live', 'c', publisher()).stream.state).toBe('live');
   });
 
   it('a closed stream is replaced, and removing it leaves the new one', () => {

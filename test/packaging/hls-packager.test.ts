@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { renderMediaPlaylist } from '../../src/formats/m3u8/playlist.ts';
+import { encoded, picture } from '../media/support.ts';
 import { parsePlaylist } from '../support/hls-validator/m3u8.ts';
 import { analyseSegment, type TransportSegment } from '../support/hls-validator/ts.ts';
 import {
@@ -288,7 +289,7 @@ describe('breaks', () => {
     const at = (studio.segments[5]?.programDateTime ?? 0) - (studio.segments[4]?.programDateTime ?? 0);
     expect(at).toBeGreaterThan(31_900);
     expect(at).toBeLessThan(32_200);
-    expect(studio.windows.at(-1)?.discontinuitySequence).toBe(1);
+    expect(studio.windows.at(-1)?.discontinuitySequence).toBe(101);
   });
 
   it('discontinuities that leave the window are counted', async () => {
@@ -296,7 +297,7 @@ describe('breaks', () => {
     for (let i = 0; i < 4; i++) await studio.publish(CLIP);
     await studio.close();
     expectSound(studio);
-    expect(studio.windows.at(-1)?.discontinuitySequence).toBe(2);
+    expect(studio.windows.at(-1)?.discontinuitySequence).toBe(102);
     expect(studio.windows.at(-1)?.segments.filter((s) => s.discontinuity)).toHaveLength(1);
   });
 });
@@ -383,4 +384,38 @@ it('x264 says how far apart keyframes will get, and the target duration believes
   const studio = await publishClip(tags);
   expectSound(studio);
   expect(studio.packager.targetDuration).toBe(8);
+});
+
+describe('publishers that would take more than their share', () => {
+  it('a stream that holds too many bytes fails, whatever its timestamps say', () => {
+    const studio = new Studio({ packager: { maxBytes: 200_000 } });
+    const publication = studio.stream.publish({ address: '', encoder: null, dismiss: () => {} });
+    publication.announce({ video: true, audio: false });
+    const [key] = encoded({ seconds: 1, audio: null });
+    for (let n = 0; n < 400 && key !== undefined; n++) {
+      publication.push({ ...key, timestamp: n < 20 ? n * 40 : 800, data: picture(n % 10 === 0, 2000) });
+    }
+    expect(studio.sinkFaults).toEqual([expect.objectContaining({ code: 'SLUICE_RTMP_LIMIT' })]);
+  });
+});
+
+describe('a few frames per second', () => {
+  it.each([
+    [1, 5],
+    [2, 9],
+    [0.5, 3],
+  ])('%f fps with a keyframe every %i frames keep the target duration', async (fps, gop) => {
+    const studio = new Studio();
+    const publication = studio.stream.publish({ address: '', encoder: null, dismiss: () => {} });
+    publication.announce({ video: true, audio: false });
+    for (const frame of encoded({ seconds: 60, fps, gop, audio: null })) {
+      publication.push(frame);
+      await studio.packager.settled();
+    }
+    publication.end();
+    await studio.packager.settled();
+    const { segments, targetDuration } = studio.packager.window;
+    expect(segments.length).toBeGreaterThanOrEqual(3);
+    for (const { duration } of segments) expect(duration / 90_000).toBeLessThanOrEqual(targetDuration + 0.5);
+  });
 });

@@ -9,7 +9,7 @@ const seconds = (window: MediaWindow) =>
 
 describe('SegmentHistory', () => {
   it('lists six, counts the discontinuities that left, and keeps what left for a window', () => {
-    const history = new SegmentHistory(6);
+    const history = new SegmentHistory(6, 0);
     history.begin(2);
     const now = 14_000;
     for (let i = 0; i < 7; i++) history.append(segmentInfo(i, 2, i === 0), (i + 1) * 2000);
@@ -23,14 +23,14 @@ describe('SegmentHistory', () => {
   });
 
   it('lists more where three target durations need more', () => {
-    const history = new SegmentHistory(6);
+    const history = new SegmentHistory(6, 0);
     history.begin(10);
     for (let i = 0; i < 40; i++) history.append(segmentInfo(i, 2), i * 2000);
     expect(history.window.segments).toHaveLength(15);
   });
 
   it('a window once taken never changes', () => {
-    const history = new SegmentHistory(3);
+    const history = new SegmentHistory(3, 0);
     history.begin(1);
     for (let i = 0; i < 4; i++) history.append(segmentInfo(i, 1), 0);
     const before = history.window;
@@ -53,7 +53,7 @@ describe('SegmentHistory', () => {
         fc.integer({ min: 1, max: 6 }),
         fc.array(anySegment, { maxLength: 60 }),
         (listed, target, list) => {
-          const history = new SegmentHistory(listed);
+          const history = new SegmentHistory(listed, 0);
           history.begin(target);
           let now = 0;
           let previous = history.window;

@@ -50,7 +50,7 @@ describe('Segmenter', () => {
     expect(segmenter(VIDEO, true).decide(packetAt(VIDEO, 520, true))).toBe('append');
   });
 
-  it('looks ahead by the frame interval, at most 0.4 s', () => {
+  it('looks ahead by the frame interval, at most half of the limit', () => {
     const at = (interval: number, ms: number) => {
       const s = segmenter();
       s.decide(packetAt(VIDEO, ms - interval, false));
@@ -58,8 +58,10 @@ describe('Segmenter', () => {
     };
     expect(at(200, 4240)).toBe('append');
     expect(at(200, 4260)).toBe('forced-cut');
-    expect(at(1000, 4040)).toBe('append');
-    expect(at(1000, 4060)).toBe('forced-cut');
+    expect(at(1000, 3440)).toBe('append');
+    expect(at(1000, 3460)).toBe('forced-cut');
+    expect(at(3000, 2220)).toBe('append');
+    expect(at(3000, 2230)).toBe('forced-cut');
   });
 
   it('a new limit holds at once', () => {

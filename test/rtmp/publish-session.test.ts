@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeAmf0, encodeAmf0 } from '../../src/formats/amf/amf0.ts';
-import { SluiceError } from '../../src/media/errors.ts';
+import { ERRORS, SluiceError } from '../../src/media/errors.ts';
 import { ChunkReader } from '../../src/rtmp/chunk-reader.ts';
 import { PublishSession } from '../../src/rtmp/publish-session.ts';
 import { type PublishRequest, ServerSession } from '../../src/rtmp/server-session.ts';
@@ -96,9 +96,9 @@ describe('against ServerSession', () => {
 
   it('hears of its dismissal', () => {
     const { server, events, run } = connected((request) => request.accept(new Recorder()));
-    server.dismiss('SLUICE_RTMP_REPLACED', 'Newer.');
+    server.dismiss('SLUICE_RTMP_REPLACED');
     run();
-    expect(events).toEqual(['ready', 'close', 'NetStream.Publish.BadName: Newer.']);
+    expect(events).toEqual(['ready', 'close', `NetStream.Publish.BadName: ${ERRORS.SLUICE_RTMP_REPLACED}`]);
   });
 
   it('answers pings and sends nothing after stop', () => {

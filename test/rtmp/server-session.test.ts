@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { encodeAmf0 } from '../../src/formats/amf/amf0.ts';
 import { AmfEcmaArray, type AmfValue } from '../../src/formats/amf/value.ts';
-import { SluiceError } from '../../src/media/errors.ts';
+import { ERRORS, SluiceError } from '../../src/media/errors.ts';
 import { RTMP_LIMITS } from '../../src/rtmp/limits.ts';
 import { ServerSession } from '../../src/rtmp/server-session.ts';
 import { failure, hex } from '../formats/amf/support.ts';
@@ -660,7 +660,7 @@ describe('limits', () => {
           .next(),
       );
     const stranger = new Peer();
-    stranger.setChunkSize(600_000);
+    stranger.setChunkSize(300_000);
     stranger.connect();
     begun(stranger, 10);
     expect(failure(() => begun(stranger, 11))).toBe('SLUICE_RTMP_LIMIT');
@@ -671,6 +671,14 @@ describe('limits', () => {
     expect(failure(() => Array.from({ length: 20 }, (_, n) => begun(publisher, 40 + n)))).toBe(
       'SLUICE_RTMP_LIMIT',
     );
+  });
+
+  it('publish commands are counted', () => {
+    const peer = new Peer();
+    peer.connect();
+    for (let n = 0; n < RTMP_LIMITS.publishes; n++) peer.command(1, 'publish', 0, null, `s${n}`);
+    expect(failure(() => peer.command(1, 'publish', 0, null, 'one more'))).toBe('SLUICE_RTMP_LIMIT');
+    expect(peer.requests).toHaveLength(RTMP_LIMITS.publishes);
   });
 
   it('closeStream of streams that do not exist creates none', () => {
@@ -777,32 +785,33 @@ describe('aggregates', () => {
     expect(recorder.heard).toEqual([]);
   });
 
-  it('inside one another are refused', () => {
-    const peer = new Peer();
-    const recorder = peer.publish();
-    const nested = Buffer.concat([tag(8, 0, hex('01')), tag(22, 0, tag(8, 0, hex('02')))]);
-    expect(failure(() => peer.media(22, 0, nested))).toBe('SLUICE_RTMP_BAD_MESSAGE');
-    expect(recorder.heard).toEqual([['audio', 0, '01']]);
-  });
-
-  it('cut short are refused', () => {
-    const peer = new Peer();
-    peer.publish();
-    expect(failure(() => peer.media(22, 0, tag(8, 0, hex('01')).subarray(0, 11)))).toBe(
-      'SLUICE_FLV_MALFORMED',
-    );
-  });
-
-  it('stop where a part ends the publication', () => {
+  it('carry media only: commands and aggregates inside are passed over', () => {
     const peer = new Peer();
     const recorder = peer.publish();
     const parts = [
       tag(8, 0, hex('01')),
+      tag(22, 0, tag(8, 0, hex('02'))),
       tag(20, 0, encodeAmf0(['deleteStream', 0, null, 1])),
-      tag(8, 0, hex('02')),
+      tag(8, 5, hex('03')),
     ];
     peer.media(22, 0, Buffer.concat(parts));
-    expect(recorder.heard).toEqual([['audio', 0, '01'], ['end']]);
+    expect(recorder.heard).toEqual([
+      ['audio', 0, '01'],
+      ['audio', 5, '03'],
+    ]);
+  });
+
+  it('that are cut short cost only what is missing', () => {
+    const peer = new Peer();
+    const recorder = peer.publish();
+    const whole = tag(8, 0, hex('01'));
+    peer.media(22, 0, Buffer.concat([whole, whole.subarray(0, 11)]));
+    peer.media(8, 9, hex('02'));
+    expect(recorder.heard).toEqual([
+      ['audio', 0, '01'],
+      ['damaged', 'SLUICE_FLV_MALFORMED'],
+      ['audio', 9, '02'],
+    ]);
   });
 });
 
@@ -911,8 +920,8 @@ describe('the end of a publication', () => {
     ['the end of the transport', (peer: Peer) => peer.session.end(), []],
     [
       'a dismissal',
-      (peer: Peer) => peer.session.dismiss('SLUICE_SHUTTING_DOWN', 'Bye.'),
-      [status(1, 'error', 'NetConnection.Connect.AppShutdown', 'Bye.')],
+      (peer: Peer) => peer.session.dismiss('SLUICE_SHUTTING_DOWN'),
+      [status(1, 'error', 'NetConnection.Connect.AppShutdown', ERRORS.SLUICE_SHUTTING_DOWN)],
     ],
   ] as [string, (peer: Peer) => void, Answer[]][])('by %s is told once', (_name, finish, answers) => {
     const peer = new Peer();
@@ -924,7 +933,7 @@ describe('the end of a publication', () => {
     finish(peer);
     peer.media(8, 0, hex('af01'));
     peer.session.end();
-    peer.session.dismiss('SLUICE_SHUTTING_DOWN', 'Bye.');
+    peer.session.dismiss('SLUICE_SHUTTING_DOWN');
     peer.session.end();
     expect(recorder.heard).toEqual([['end']]);
   });
@@ -946,14 +955,14 @@ describe('the end of a publication', () => {
     peer.command(2, 'publish', 4, null, 'two');
     peer.command(0, 'createStream', 5, null);
     peer.answers();
-    peer.session.dismiss('SLUICE_RTMP_REPLACED', 'Newer.');
+    peer.session.dismiss('SLUICE_RTMP_REPLACED');
     expect(peer.answers()).toEqual([
-      status(1, 'error', 'NetStream.Publish.BadName', 'Newer.'),
-      status(2, 'error', 'NetStream.Publish.BadName', 'Newer.'),
+      status(1, 'error', 'NetStream.Publish.BadName', ERRORS.SLUICE_RTMP_REPLACED),
+      status(2, 'error', 'NetStream.Publish.BadName', ERRORS.SLUICE_RTMP_REPLACED),
     ]);
     expect(peer.closes).toBe(1);
     expect(recorder.heard).toEqual([['end']]);
-    peer.session.dismiss('SLUICE_RTMP_REPLACED', 'Newer.');
+    peer.session.dismiss('SLUICE_RTMP_REPLACED');
     expect(peer.closes).toBe(1);
     expect(peer.written).toEqual([]);
   });
@@ -962,7 +971,7 @@ describe('the end of a publication', () => {
     const peer = new Peer();
     peer.publish();
     peer.session.end();
-    peer.session.dismiss('SLUICE_RTMP_REPLACED', 'Newer.');
+    peer.session.dismiss('SLUICE_RTMP_REPLACED');
     expect(peer.closes).toBe(0);
     expect(peer.written).toEqual([]);
   });

@@ -186,6 +186,7 @@ export class Studio {
       segmentDuration: 2,
       maxSegmentDuration: 10,
       listedSegments: 6,
+      maxBytes: 100_000_000,
       onStoreError: (_error, uri) => this.storeErrors.push(uri),
       ...options.packager,
     });
@@ -194,7 +195,7 @@ export class Studio {
   }
 
   get warnings(): Warning[] {
-    return this.packager.warnings;
+    return this.packager.warnings(this.stream.stats.keyframeInterval);
   }
 
   get packets(): Packet[] {
@@ -202,7 +203,7 @@ export class Studio {
   }
 
   connect(): FlvIngest {
-    const publisher = { address: '192.0.2.1', encoder: null, replaced: () => {} };
+    const publisher = { address: '192.0.2.1', encoder: null, dismiss: () => {} };
     const ingest = createFlvIngest(this.stream.publish(publisher), (error) => this.damage.push(error));
     if (this.#options.announce !== undefined) ingest.announce(this.#options.announce);
     return ingest;

@@ -290,7 +290,7 @@ function readTraits(decoder: Amf3Decoder, header: number): Traits {
 
 function readExternalizable(decoder: Amf3Decoder, className: string): AmfValue {
   if (className !== ARRAY_COLLECTION) {
-    throw malformed(`externalizable class ${JSON.stringify(className)} is not known`);
+    throw malformed(`externalizable class ${JSON.stringify(className.slice(0, 64))} is not known`);
   }
   const index = decoder.objects.push(PENDING) - 1;
   const value = readAmf3Value(decoder);

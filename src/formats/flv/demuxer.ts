@@ -20,6 +20,8 @@ import { parseVideoTag, type VideoPart } from './video-tag.ts';
 
 /** NAL length size of nearly every encoder, used until an avcC says otherwise. */
 const USUAL_NAL_LENGTH_SIZE = 4;
+/** Of each kind. Enhanced Broadcasting sends up to six pictures; the format would allow 256. */
+const MAX_TRACKS = 8;
 const NO_CONFIG = new Uint8Array(0);
 
 /**
@@ -45,6 +47,7 @@ export class FlvDemuxer {
   /** @throws SluiceError SLUICE_FLV_MALFORMED, SLUICE_CODEC_MALFORMED; the next message can be pushed all the same */
   pushVideo(timestamp: number, body: Buffer): void {
     parseVideoTag(body, (part) => {
+      if (!this.#hasRoom(this.#video, part.trackNumber)) return;
       if (part.codec === 'h264') this.#h264(timestamp, part);
       else this.#opaqueVideo(timestamp, part);
     });
@@ -53,10 +56,17 @@ export class FlvDemuxer {
   /** @throws SluiceError SLUICE_FLV_MALFORMED, SLUICE_CODEC_MALFORMED; the next message can be pushed all the same */
   pushAudio(timestamp: number, body: Buffer): void {
     parseAudioTag(body, (part) => {
+      if (!this.#hasRoom(this.#audio, part.trackNumber)) return;
       if (part.codec === 'aac') this.#aac(timestamp, part);
       else if (part.codec === 'mp3') this.#mp3(timestamp, part);
       else this.#opaqueAudio(timestamp, part);
     });
+  }
+
+  #hasRoom(tracks: ReadonlyMap<number, unknown>, number: number): boolean {
+    if (tracks.has(number) || tracks.size < MAX_TRACKS) return true;
+    this.#lose(`more than ${MAX_TRACKS} tracks of a kind`);
+    return false;
   }
 
   #h264(timestamp: number, part: VideoPart): void {
@@ -82,8 +92,9 @@ export class FlvDemuxer {
     }
     const idr = (unit & ACCESS_UNIT.IDR) !== 0;
     if (idr) this.#sawIdr.add(number);
-    // Streams that never send an IDR (open GOP, recovery points) still have a place to start.
-    const keyframe = idr || (part.keyframe && !this.#sawIdr.has(number));
+    // Open GOPs mark their entry points; streams that never send an IDR still have a place to start.
+    const entry = (unit & ACCESS_UNIT.RECOVERY_POINT) !== 0 || !this.#sawIdr.has(number);
+    const keyframe = idr || (part.keyframe && entry);
     this.#emitVideo(timestamp, part, track, keyframe);
   }
 

@@ -63,10 +63,15 @@ export function forEachTrack(
   const kind = wrapper >> 4;
   const realType = wrapper & 0x0f;
   if (realType === multitrackType || kind > MULTITRACK.MANY_TRACKS_MANY_CODECS) return;
+  const seen = new Set<number>();
   let fourCc = kind === MULTITRACK.MANY_TRACKS_MANY_CODECS ? '' : readFourCc();
   do {
     if (kind === MULTITRACK.MANY_TRACKS_MANY_CODECS) fourCc = readFourCc();
     const trackNumber = body[position++] ?? cutShort();
+    // A frame of each track at most, or a message of empty parts would cost far more than it is long.
+    if (seen.has(trackNumber))
+      throw new SluiceError('SLUICE_FLV_MALFORMED', `track ${trackNumber} twice in a message`);
+    seen.add(trackNumber);
     let end = body.length;
     if (kind !== MULTITRACK.ONE_TRACK) {
       if (position + 3 > body.length) cutShort();

@@ -80,8 +80,8 @@ function writeUnit(out: Uint8Array, at: number, nal: Uint8Array): number {
   return at + SHORT_START_CODE + nal.length;
 }
 
-/** The access unit's own parameter sets when it brings both kinds, else those of the configuration. */
+/** The access unit's own parameter sets of a kind when it brings any, else those of the configuration. */
 function choose(data: Uint8Array, parameters: H264Parameters): readonly Uint8Array[] {
   const { sps, pps } = parameterSetsIn(data, parameters.nalLengthSize);
-  return sps.length > 0 && pps.length > 0 ? [...sps, ...pps] : [...parameters.sps, ...parameters.pps];
+  return [...(sps.length > 0 ? sps : parameters.sps), ...(pps.length > 0 ? pps : parameters.pps)];
 }

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify';
-import type { StreamView } from './stream-view.ts';
+import type { PublicStreamView } from './stream-view.ts';
 
 export interface ApiRoutesOptions {
   readonly version: string;
   readonly defaultApp: string;
   /** Null while RTMP is not listening. */
   readonly rtmpPort: () => number | null;
-  readonly streams: () => StreamView[];
+  readonly streams: () => PublicStreamView[];
   /** False while starting or draining. */
   readonly ready: () => boolean;
 }

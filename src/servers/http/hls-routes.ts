@@ -8,12 +8,14 @@ import { type Rendered, render } from './rendered.ts';
 
 export interface HlsRoutesOptions {
   readonly defaultApp: string;
-  /** The packager of a stream that is live, in grace, or ended not long ago. */
-  readonly find: (app: string, name: string) => HlsPackager | null;
+  /** The packagers of a name, newest first: that of its stream, and of ended ones before it for a while. */
+  readonly find: (app: string, name: string) => readonly HlsPackager[];
   /** Called for every playlist and segment served. */
   readonly onRequest: () => void;
 }
 
+/** `gzip;q=0` is a refusal (RFC 9110 12.4.2). */
+const ACCEPTS_GZIP = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/;
 const PLAYLIST_TYPE = 'application/vnd.apple.mpegurl';
 /** Names are never reused, so caches may keep segments for ever. */
 const SEGMENT_CACHE = 'public, max-age=31536000, immutable';
@@ -28,18 +30,19 @@ export function hlsRoutes(app: FastifyInstance, { defaultApp, find, onRequest }:
 
   app.get<{ Params: { '*': string } }>('/hls/*', async (request, reply) => {
     for (const { app: application, name, file } of hlsAddresses(request.params['*'], defaultApp)) {
-      const packager = find(application, name);
-      if (packager === null) continue;
-      if (file === null || file === MEDIA_PLAYLIST) {
-        const rendered = file === null ? multivariant(packager, name) : media(packager);
-        if (rendered === null) continue;
+      for (const packager of find(application, name)) {
+        if (file === null || file === MEDIA_PLAYLIST) {
+          // A stream that has just begun has none yet: until then players keep the end of the one before it.
+          const rendered = file === null ? multivariant(packager, name) : media(packager);
+          if (rendered === null) continue;
+          onRequest();
+          return sendPlaylist(request, reply, rendered, packager.targetDuration ?? 1);
+        }
+        const segment = await packager.segment(file);
+        if (segment === null) continue;
         onRequest();
-        return sendPlaylist(request, reply, rendered, packager.targetDuration ?? 1);
+        return sendSegment(request, reply, segment, file);
       }
-      const segment = await packager.segment(file);
-      if (segment === null) continue;
-      onRequest();
-      return sendSegment(request, reply, segment, file);
     }
     return sendNotFound(reply, 'No such stream or segment. It may not have started yet, or be over.');
   });
@@ -75,7 +78,7 @@ function sendPlaylist(
   rendered: Rendered,
   targetDuration: number,
 ) {
-  const gzip = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
+  const gzip = ACCEPTS_GZIP.test(request.headers['accept-encoding'] ?? '');
   // The two encodings are different bytes, so they need different strong tags.
   const etag = gzip ? `"${rendered.etag}-gz"` : `"${rendered.etag}"`;
   reply

@@ -45,6 +45,9 @@ export interface StreamView {
   readonly warnings: readonly Warning[];
 }
 
+/** What `/api/streams` shows to everybody: not where somebody publishes from. */
+export type PublicStreamView = Omit<StreamView, 'publisher'>;
+
 /** Null for a stream that never had a publisher. */
 export function viewStream(
   stream: Stream,
@@ -74,7 +77,7 @@ export function viewStream(
 }
 
 export function warningsOf(stream: Stream, packager: HlsPackager | null): Warning[] {
-  const warnings = packager?.warnings ?? [];
+  const warnings = packager?.warnings(stream.stats.keyframeInterval) ?? [];
   const { damagedMessages } = stream.stats;
   if (damagedMessages === 0) return warnings;
   const damaged: Warning = {

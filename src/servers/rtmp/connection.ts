@@ -12,6 +12,8 @@ import { answerHttp, looksLikeHttp } from './http-answer.ts';
 const MAX_UNSENT_BYTES = 1024 * 1024;
 /** How long a refused peer gets to read why, before the socket is closed under it. */
 const FAREWELL_MS = 500;
+/** Messages may quote what the peer sent. */
+const MAX_LOGGED = 300;
 const PING_INTERVAL_MS = 10_000;
 
 export interface ConnectionOptions {
@@ -44,6 +46,7 @@ export class RtmpConnection {
   #lastPing: number;
   #firstBytes = true;
   #ended = false;
+  #leaving = false;
   #stream: string | null = null;
 
   constructor(socket: Socket, options: ConnectionOptions) {
@@ -95,8 +98,10 @@ export class RtmpConnection {
   }
 
   /** Ends the connection with a reason that the encoder can show. */
-  dismiss(code: ErrorCode, description: string): void {
-    this.#session.dismiss(code, description);
+  dismiss(reason: ErrorCode): void {
+    if (!this.#ended)
+      this.#options.log.info({ ...this.#identity(), code: reason }, 'RTMP connection dismissed');
+    this.#session.dismiss(reason);
     this.#farewell();
   }
 
@@ -141,8 +146,7 @@ export class RtmpConnection {
       const publication = registry.publish(app, name, {
         address: this.#address,
         encoder: request.encoder,
-        replaced: () =>
-          this.#session.dismiss('SLUICE_RTMP_REPLACED', 'A newer publisher took over this stream.'),
+        dismiss: (reason) => this.dismiss(reason),
       });
       this.#stream = `${app}/${name}`;
       let damaged = 0;
@@ -172,7 +176,7 @@ export class RtmpConnection {
     if (this.#ended) return;
     const known = error instanceof SluiceError;
     const code = known ? error.code : 'SLUICE_INTERNAL';
-    const message = error instanceof Error ? error.message : String(error);
+    const message = (error instanceof Error ? error.message : String(error)).slice(0, MAX_LOGGED);
     this.#options.log.warn(
       { ...this.#identity(), code, ...(known ? {} : { err: error }) },
       `RTMP connection closed: ${message}`,
@@ -184,12 +188,19 @@ export class RtmpConnection {
   #finish(): void {
     this.#ended = true;
     this.#session.end();
-    if (!this.#socket.destroyed) this.#socket.end();
+    if (this.#socket.destroyed) return;
+    this.#socket.end();
+    this.#farewell();
   }
 
-  /** Some encoders only show a status message when they have time to read it before the close. */
+  /**
+   * Some encoders only show a status message when they have time to read it before the close. A peer that does not
+   * read at all gets no longer.
+   */
   #farewell(): void {
     this.#ended = true;
+    if (this.#leaving) return;
+    this.#leaving = true;
     this.#options.clock.after(FAREWELL_MS, () => this.#socket.destroy());
   }
 

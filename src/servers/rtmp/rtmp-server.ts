@@ -81,7 +81,7 @@ export class RtmpServer {
     // Not the server's own close event: it comes before the last sockets', and only once.
     const closed = [...this.#connections.values()];
     for (const connection of this.#connections.keys()) {
-      connection.dismiss('SLUICE_SHUTTING_DOWN', 'The gateway is shutting down.');
+      connection.dismiss('SLUICE_SHUTTING_DOWN');
     }
     await Promise.all(closed);
   }

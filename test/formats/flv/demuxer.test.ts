@@ -175,6 +175,17 @@ describe('H.264', () => {
     expect(lost).toEqual([]);
   });
 
+  it('begins at a recovery point that is flagged as a keyframe, as open GOPs do', () => {
+    const { demuxer: flv, frames } = demuxer();
+    const slice = Uint8Array.of(0x41, 1, 2);
+    const entry = lengthPrefixed([Uint8Array.of(6, 6, 1, 0xc4, 0x80), slice]);
+    flv.pushVideo(0, avcTag(0, AVCC));
+    flv.pushVideo(0, avcTag(1, IDR));
+    for (const data of [entry, SLICE]) flv.pushVideo(40, avcTag(1, data, { key: true }));
+    flv.pushVideo(80, avcTag(1, entry, { key: false }));
+    expect(frames.map((frame) => frame.keyframe)).toEqual([true, true, false, false]);
+  });
+
   it('tells of a NAL unit that is longer than its message, and keeps what stands before it', () => {
     const { demuxer: flv, frames, lost } = demuxer();
     flv.pushVideo(0, avcTag(0, AVCC));

@@ -87,6 +87,7 @@ export class Harness {
         },
       },
       takeover,
+      100,
     );
     const log: ConnectionLog = {
       info: (fields, message) => this.#write('info', fields, message),

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { Stream } from '../../src/live/stream.ts';
+import { HlsOutputs } from '../../src/packaging/hls-outputs.ts';
+import { MemoryStore } from '../../src/storage/memory-store.ts';
+import { encoded } from '../media/support.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+function rig() {
+  const clock = new FakeClock();
+  const store = new MemoryStore();
+  const outputs = new HlsOutputs({
+    clock,
+    store,
+    segmentDuration: 2,
+    maxSegmentDuration: 10,
+    listedSegments: 6,
+    onStoreError: (_stream, error) => {
+      throw error;
+    },
+  });
+  const quiet = { clock, graceMs: 0, onState: () => {}, onEpoch: () => {}, onSinkFault: () => {} };
+  const publish = async (seconds: number) => {
+    const stream = new Stream('live', 'test', quiet);
+    outputs.begin(stream);
+    const publication = stream.publish({ address: '', encoder: null, dismiss: () => {} });
+    for (const frame of encoded({ seconds })) publication.push(frame);
+    clock.advance(seconds * 1000);
+    await outputs.settled();
+    return { stream, publication };
+  };
+  return { clock, outputs, publish };
+}
+
+describe('HlsOutputs', () => {
+  it('keeps an ended stream fetchable beside its successor, with numbers that go on', async () => {
+    const { clock, outputs, publish } = rig();
+    const first = await publish(20);
+    first.publication.end();
+    const gone: string[] = [];
+    await outputs.retire(first.stream, () => gone.push('first'));
+    const old = outputs.of(first.stream);
+    expect(old?.window).toMatchObject({ ended: true });
+    const uri = old?.window.segments.at(-1)?.uri ?? '';
+
+    const second = await publish(10);
+    const found = outputs.find('live', 'test');
+    expect(found).toEqual([outputs.of(second.stream), old]);
+    expect(await old?.segment(uri)).not.toBeNull();
+    const [newest] = found;
+    expect(newest?.window.segments[0]?.mediaSequence).toBeGreaterThan(
+      old?.window.segments.at(-1)?.mediaSequence ?? 0,
+    );
+    expect(newest?.window.discontinuitySequence).toBeGreaterThan(old?.window.discontinuitySequence ?? 0);
+    const names = new Set(found.flatMap(({ window }) => window.segments.map((segment) => segment.uri)));
+    expect(names.size).toBe(found.reduce((sum, { window }) => sum + window.segments.length, 0));
+
+    clock.advance((old?.windowMs ?? 0) + 1);
+    expect(gone).toEqual(['first']);
+    expect(outputs.find('live', 'test')).toEqual([newest]);
+    await expect.poll(() => old?.segment(uri)).toBeNull();
+  });
+
+  it('drops a stream that never had a segment at once', async () => {
+    const { clock, outputs, publish } = rig();
+    const { stream, publication } = await publish(0);
+    publication.end();
+    let gone = false;
+    await outputs.retire(stream, () => {
+      gone = true;
+    });
+    clock.advance(1);
+    expect(gone).toBe(true);
+    expect(outputs.find('live', 'test')).toEqual([]);
+  });
+});
