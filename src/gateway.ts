@@ -7,6 +7,7 @@ import type { Config, ConfigInput } from './config/schema.ts';
 import type { Stream } from './live/stream.ts';
 import { StreamRegistry } from './live/stream-registry.ts';
 import { SluiceError } from './media/errors.ts';
+import type { Epoch } from './media/packet.ts';
 import type { Track } from './media/track.ts';
 import type { Warning } from './media/warning.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
@@ -23,6 +24,7 @@ const DEFAULT_APP = 'live';
 const DEMO_KEY = 'demo';
 /** On shutdown viewers get this long to fetch the last segment and ENDLIST, when there are any. */
 const DRAIN_MS = 2500;
+const MEDIA_LOG_INTERVAL_MS = 1000;
 const WARNING_CHECK_MS = 1000;
 const VIEWER_MEMORY_MS = 10_000;
 /** Longest silence of an HTTP connection in either direction, and longest time to send a request. */
@@ -100,6 +102,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #log: Logger;
   readonly #registry: StreamRegistry;
   readonly #outputs: HlsOutputs;
+  readonly #mediaLoggedAt = new WeakMap<Stream, number>();
   readonly #warned = new WeakMap<Stream, Set<string>>();
   readonly #rtmp: RtmpServer;
   #http: FastifyInstance | null = null;
@@ -119,12 +122,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         clock: systemClock,
         graceMs: config.publish.graceWindow * 1000,
         onState: (stream) => this.#streamChanged(stream),
-        onEpoch: (stream, { reason, tracks }) => {
-          const summary = tracks.map((track) => track.codecString ?? track.codec).join(' + ');
-          this.#log.info({ stream: pathOf(stream), reason, tracks: summary }, 'media');
-          if (reason === 'start' || reason === 'reconnect')
-            this.emit('live', { ...identity(stream), tracks });
-        },
+        onEpoch: (stream, epoch) => this.#epochBegan(stream, epoch),
         onSinkFault: (stream, error) => this.#outputFailed(stream, error),
       },
       config.publish.takeover,
@@ -265,6 +263,18 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
     await rtmpClosed;
     await this.#http?.close();
+  }
+
+  #epochBegan(stream: Stream, { reason, tracks }: Epoch): void {
+    const begins = reason === 'start' || reason === 'reconnect';
+    const now = systemClock.now();
+    // Changes may come as fast as a hostile publisher likes; the playlist has them all.
+    if (begins || now - (this.#mediaLoggedAt.get(stream) ?? 0) >= MEDIA_LOG_INTERVAL_MS) {
+      this.#mediaLoggedAt.set(stream, now);
+      const summary = tracks.map((track) => track.codecString ?? track.codec).join(' + ');
+      this.#log.info({ stream: pathOf(stream), reason, tracks: summary }, 'media');
+    }
+    if (begins) this.emit('live', { ...identity(stream), tracks });
   }
 
   /** Without its output a stream is worth nothing; the encoder will reconnect and begin a new one. */

@@ -16,6 +16,10 @@ export const NAL = {
   FILLER: 12,
 } as const;
 
+/** Parameter sets are repeated before every keyframe. Real ones are one or two of each, below 200 bytes together. */
+const MAX_PARAMETER_SETS = 8192;
+const MAX_PARAMETER_SET_COUNT = 64;
+
 /** What {@link scanAccessUnit} found, as flags. */
 export const ACCESS_UNIT = { SLICE: 1, IDR: 2, SPS: 4, RECOVERY_POINT: 8, DAMAGED: 16 } as const;
 
@@ -53,22 +57,24 @@ export function scanAccessUnit(data: Uint8Array, nalLengthSize: number): number 
   return position === data.length ? found : found | ACCESS_UNIT.DAMAGED;
 }
 
-/** Copies of the parameter sets inside an access unit. */
+/** Copies of the parameter sets inside an access unit, as many as anybody means. */
 export function parameterSetsIn(
   data: Uint8Array,
   nalLengthSize: number,
 ): { sps: Uint8Array[]; pps: Uint8Array[] } {
   const sps: Uint8Array[] = [];
   const pps: Uint8Array[] = [];
-  let position = 0;
-  while (position + nalLengthSize < data.length) {
+  let size = 0;
+  for (let position = 0; position + nalLengthSize < data.length; ) {
     const start = position + nalLengthSize;
     const end = start + readNalLength(data, position, nalLengthSize);
     if (end > data.length) break;
-    const type = (data[start] as number) & 0x1f;
-    if (end > start && type === NAL.SPS) sps.push(new Uint8Array(data.subarray(start, end)));
-    if (end > start && type === NAL.PPS) pps.push(new Uint8Array(data.subarray(start, end)));
     position = end;
+    const type = (data[start] as number) & 0x1f;
+    if (end === start || (type !== NAL.SPS && type !== NAL.PPS)) continue;
+    size += end - start;
+    if (size > MAX_PARAMETER_SETS || sps.length + pps.length >= MAX_PARAMETER_SET_COUNT) break;
+    (type === NAL.SPS ? sps : pps).push(new Uint8Array(data.subarray(start, end)));
   }
   return { sps, pps };
 }
@@ -139,9 +145,6 @@ export function buildAvcC({ nalLengthSize, sps, pps }: H264Parameters): Uint8Arr
     ...pps.flatMap(sized),
   ]);
 }
-
-/** They are repeated before every keyframe. Real ones are below 200 bytes together. */
-const MAX_PARAMETER_SETS = 8192;
 
 export interface SpsInfo {
   readonly profile: number;

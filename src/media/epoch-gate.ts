@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts';
 import type { AnnouncedMedia } from './frame.ts';
 import type { InterleavedPacket } from './interleaver.ts';
-import type { EpochReason, MediaSink, Packet } from './packet.ts';
+import { type EpochReason, type MediaSink, PACKET_OVERHEAD_BYTES, type Packet } from './packet.ts';
 import { msFromTicks, type Ticks, ticksFromMs, ticksFromSeconds } from './time.ts';
 import type { Track } from './track.ts';
 
@@ -57,7 +57,8 @@ export class EpochGate {
       this.#seen.set(packet.track.id, { track: packet.track, last: packet.dts });
     }
     if (this.#held !== null) {
-      this.#hold(packet);
+      // Before its first keyframe a track cannot be decoded, now or later.
+      if (this.#seen.has(packet.track.id)) this.#hold(packet);
       return;
     }
     const current = this.#tracks.includes(packet.track);
@@ -77,7 +78,7 @@ export class EpochGate {
   #hold(packet: Packet): void {
     const held = this.#held ?? [];
     held.push(packet);
-    this.#heldBytes += packet.data.length;
+    this.#heldBytes += packet.data.length + PACKET_OVERHEAD_BYTES;
     if (this.#tracksAreKnown(held)) this.#openHeld();
   }
 

@@ -1,4 +1,4 @@
-import type { Packet } from './packet.ts';
+import { PACKET_OVERHEAD_BYTES, type Packet } from './packet.ts';
 import { type Ticks, ticksFromMs } from './time.ts';
 
 /** How long a track is waited for. Encoders interleave within 200…500 ms. */
@@ -6,6 +6,8 @@ const PATIENCE = ticksFromMs(500);
 /** A track that keeps arriving further behind the others is waited for longer, but never longer than this. */
 const LONGEST_PATIENCE = ticksFromMs(3000);
 const MARGIN = ticksFromMs(250);
+/** Timestamps may stand still while bytes do not: nobody is waited for beyond this. */
+const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
 
 export interface InterleavedPacket {
   readonly packet: Packet;
@@ -30,6 +32,7 @@ export class Interleaver {
   readonly #emit: (item: InterleavedPacket) => void;
   #newest: Ticks = Number.NEGATIVE_INFINITY;
   #patience = PATIENCE;
+  #queuedBytes = 0;
 
   constructor(emit: (item: InterleavedPacket) => void) {
     this.#emit = emit;
@@ -43,6 +46,7 @@ export class Interleaver {
     }
     lane.awaited = true;
     lane.queue.push({ packet, jumped });
+    this.#queuedBytes += cost(packet);
     const lag = this.#newest - packet.dts;
     if (lag > 0) this.#patience = Math.min(LONGEST_PATIENCE, Math.max(this.#patience, lag + MARGIN));
     this.#newest = Math.max(this.#newest, packet.dts);
@@ -58,7 +62,8 @@ export class Interleaver {
       const head = lane.queue[0];
       if (head === undefined) return;
       if (this.#somebodyIsMissing()) {
-        if (this.#newest - head.packet.dts <= this.#patience) return;
+        const patient = this.#newest - head.packet.dts <= this.#patience;
+        if (patient && this.#queuedBytes <= MAX_QUEUED_BYTES) return;
         for (const other of this.#lanes.values()) if (other.queue.length === 0) other.awaited = false;
       }
       this.#emitFrom(lane);
@@ -87,6 +92,12 @@ export class Interleaver {
 
   #emitFrom(lane: Lane): void {
     const item = lane.queue.shift();
-    if (item !== undefined) this.#emit(item);
+    if (item === undefined) return;
+    this.#queuedBytes -= cost(item.packet);
+    this.#emit(item);
   }
+}
+
+function cost(packet: Packet): number {
+  return packet.data.length + PACKET_OVERHEAD_BYTES;
 }

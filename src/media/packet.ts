@@ -15,6 +15,12 @@ export interface Packet {
   readonly data: Uint8Array;
 }
 
+/**
+ * What a waiting packet costs besides its data, roughly. Queues that count only data would let a peer fill the memory
+ * with packets of one byte.
+ */
+export const PACKET_OVERHEAD_BYTES = 512;
+
 export type EpochReason = 'start' | 'reconnect' | 'config-change' | 'timestamp-jump';
 
 /**

@@ -61,6 +61,8 @@ export interface PublishReceiver {
 
 export interface ServerSessionHandlers {
   write(bytes: Buffer): void;
+  /** True while earlier writes wait for a peer that does not read: what can be left out is. */
+  congested(): boolean;
   publish(request: PublishRequest): void;
   /** The session is over by our decision; the bytes written so far should still reach the peer. */
   close(): void;
@@ -120,12 +122,14 @@ export class ServerSession {
     }
     const due = this.#window.add(rest.length);
     this.#reader.push(rest);
-    if (due && !this.#closed) this.#send(acknowledgement(this.#window.received));
+    if (due && !this.#closed && !this.#handlers.congested())
+      this.#send(acknowledgement(this.#window.received));
   }
 
   /** Asks the peer for a sign of life. @param time any number, comes back in the answer */
   ping(time: number): void {
-    if (this.#handshake === null && !this.#closed) this.#send(userControl(USER_EVENT.PING_REQUEST, time));
+    if (this.#handshake !== null || this.#closed || this.#handlers.congested()) return;
+    this.#send(userControl(USER_EVENT.PING_REQUEST, time));
   }
 
   /** The transport is gone, or is about to be: ends every publication. Idempotent. */

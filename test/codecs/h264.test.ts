@@ -281,3 +281,13 @@ describe('scanAccessUnit', () => {
     );
   });
 });
+
+describe('parameterSetsIn', () => {
+  it('takes only as many and as large sets as anybody means', () => {
+    const many = lengthPrefixed(Array.from({ length: 1000 }, () => Uint8Array.of(0x67, 1)));
+    const found = parameterSetsIn(many, 4);
+    expect(found.sps).toHaveLength(64);
+    const large = lengthPrefixed([Uint8Array.of(0x67, 1), new Uint8Array(9000).fill(0x68)]);
+    expect(parameterSetsIn(large, 4)).toMatchObject({ sps: [Uint8Array.of(0x67, 1)], pps: [] });
+  });
+});

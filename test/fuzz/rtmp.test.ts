@@ -32,6 +32,7 @@ class Watched {
   constructor(policy: Policy) {
     this.#policy = policy;
     this.#session = new ServerSession({
+      congested: () => false,
       write: (bytes) => {
         this.#check('write');
         this.written += bytes.length;

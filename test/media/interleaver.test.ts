@@ -35,6 +35,20 @@ describe('Interleaver', () => {
     expect(order()).toEqual(['a0', 'v0', 'a21', 'v40', 'a43', 'v80']);
   });
 
+  it('holds a bounded number of bytes when time stands still', () => {
+    const { interleaver, out } = rig();
+    interleaver.push(packet(AUDIO, 0), false);
+    interleaver.push(packet(VIDEO, 0), false);
+    const large = { ...packet(VIDEO, 0), data: new Uint8Array(1024 * 1024) };
+    for (let n = 1; n <= 40; n++) interleaver.push({ ...large, dts: n, pts: n }, false);
+    expect(out.length).toBeGreaterThan(24);
+    const tiny = rig();
+    tiny.interleaver.push(packet(AUDIO, 0), false);
+    for (let n = 0; n < 100_000; n++)
+      tiny.interleaver.push({ ...packet(VIDEO, 0), dts: n / 10, pts: n / 10 }, false);
+    expect(tiny.out.length).toBeGreaterThan(60_000);
+  });
+
   it('waits half a second for a silent track, once', () => {
     const { interleaver, order } = rig();
     interleaver.push(packet(AUDIO, 0), false);

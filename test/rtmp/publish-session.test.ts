@@ -24,6 +24,7 @@ function connected(decide: (request: PublishRequest) => void, sizes: readonly nu
     refused: (code, description) => events.push(`${code}: ${description}`),
   });
   const server = new ServerSession({
+    congested: () => false,
     write: put('client'),
     publish: decide,
     close: () => events.push('close'),

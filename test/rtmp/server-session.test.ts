@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeAmf0 } from '../../src/formats/amf/amf0.ts';
 import { AmfEcmaArray, type AmfValue } from '../../src/formats/amf/value.ts';
 import { ERRORS, SluiceError } from '../../src/media/errors.ts';
+import { ChunkWriter } from '../../src/rtmp/chunk-writer.ts';
 import { RTMP_LIMITS } from '../../src/rtmp/limits.ts';
 import { ServerSession } from '../../src/rtmp/server-session.ts';
 import { failure, hex } from '../formats/amf/support.ts';
@@ -494,6 +495,7 @@ describe('reject', () => {
     const peer = new Peer();
     peer.connect();
     const session = new ServerSession({
+      congested: () => false,
       write: () => {},
       publish: (request) => {
         peer.requests.push(request);
@@ -686,6 +688,34 @@ describe('limits', () => {
     for (let n = 0; n < 100; n++) peer.command(1000 + n, 'closeStream', 0, null);
     for (let n = 0; n < RTMP_LIMITS.messageStreams; n++) peer.command(0, 'createStream', 2, null);
     expect(peer.answers().length).toBe(RTMP_LIMITS.messageStreams);
+  });
+});
+
+describe('a peer that does not read', () => {
+  it('gets neither acknowledgements nor pings while earlier answers wait', () => {
+    let congested = false;
+    const written: Buffer[] = [];
+    const session = new ServerSession({
+      congested: () => congested,
+      write: (bytes) => written.push(bytes),
+      publish: () => {},
+      close: () => {},
+    });
+    session.push(Buffer.concat([Buffer.of(3), Buffer.alloc(3072)]));
+    written.length = 0;
+    const writer = new ChunkWriter();
+    const flood = () => {
+      for (let n = 0; n < 6; n++) {
+        session.push(writer.encode({ type: 9, timestamp: 0, streamId: 1, body: Buffer.alloc(400_000) }));
+      }
+      session.ping(1);
+    };
+    congested = true;
+    flood();
+    expect(written).toEqual([]);
+    congested = false;
+    flood();
+    expect(written.length).toBeGreaterThan(0);
   });
 });
 
@@ -902,6 +932,7 @@ describe('control messages', () => {
     expect(peer.written).toEqual([hex('02 000000 000006 04 00000000 0006 00003039')]);
     const written: Buffer[] = [];
     const session = new ServerSession({
+      congested: () => false,
       write: (bytes) => written.push(bytes),
       publish: () => {},
       close: () => {},
@@ -981,6 +1012,7 @@ describe('handshake', () => {
   it('is answered by the session; what follows C2 in the same bytes is read', () => {
     const written: Buffer[] = [];
     const session = new ServerSession({
+      congested: () => false,
       write: (bytes) => written.push(bytes),
       publish: () => {},
       close: () => {},
@@ -994,7 +1026,12 @@ describe('handshake', () => {
   });
 
   it('of something else is refused', () => {
-    const session = new ServerSession({ write: () => {}, publish: () => {}, close: () => {} });
+    const session = new ServerSession({
+      congested: () => false,
+      write: () => {},
+      publish: () => {},
+      close: () => {},
+    });
     expect(failure(() => session.push(Buffer.from('GET / HTTP/1.1\r\n')))).toBe('SLUICE_RTMP_NOT_RTMP');
   });
 });

@@ -1,4 +1,4 @@
-import { aacTrack, adtsHeaderSize } from '../../codecs/aac.ts';
+import { aacTrack, adtsHeaderSize, MAX_ADTS_PAYLOAD } from '../../codecs/aac.ts';
 import { audioFormat } from '../../codecs/audio-headers.ts';
 import { bytesEqual } from '../../codecs/bytes.ts';
 import { codecStringFromRecord } from '../../codecs/codec-strings.ts';
@@ -22,6 +22,8 @@ import { parseVideoTag, type VideoPart } from './video-tag.ts';
 const USUAL_NAL_LENGTH_SIZE = 4;
 /** Of each kind. Enhanced Broadcasting sends up to six pictures; the format would allow 256. */
 const MAX_TRACKS = 8;
+/** One is usual; this is over a second. */
+const MAX_MP3_FRAMES = 64;
 const NO_CONFIG = new Uint8Array(0);
 
 /**
@@ -167,6 +169,10 @@ export class FlvDemuxer {
       this.#lose('audio came before its sequence header');
       return;
     }
+    if (part.body.length - headerSize > MAX_ADTS_PAYLOAD) {
+      this.#lose('an AAC frame is longer than AAC frames can be');
+      return;
+    }
     this.#emitAudio(timestamp, part, track, part.body.subarray(headerSize));
   }
 
@@ -174,7 +180,12 @@ export class FlvDemuxer {
   #mp3(timestamp: number, part: AudioPart): void {
     const number = part.trackNumber;
     let offsetMs = 0;
+    let frames = 0;
     for (let position = 0; position < part.body.length; ) {
+      if (++frames > MAX_MP3_FRAMES) {
+        this.#lose(`more than ${MAX_MP3_FRAMES} MP3 frames in a message`);
+        return;
+      }
       const header = parseMp3Header(part.body, position);
       if (header === null) {
         this.#lose('MP3 data has no frame header');

@@ -9,7 +9,7 @@ import { type PublishRequest, ServerSession } from '../../rtmp/server-session.ts
 import { answerHttp, looksLikeHttp } from './http-answer.ts';
 
 /** A peer that does not read our few answers is not worth more memory than this. */
-const MAX_UNSENT_BYTES = 1024 * 1024;
+const MAX_UNSENT_BYTES = 64 * 1024;
 /** How long a refused peer gets to read why, before the socket is closed under it. */
 const FAREWELL_MS = 500;
 /** Messages may quote what the peer sent. */
@@ -59,6 +59,7 @@ export class RtmpConnection {
     this.#lastPing = this.#openedAt;
     this.#session = new ServerSession({
       write: (bytes) => this.#write(bytes),
+      congested: () => this.#socket.writableLength > 0,
       publish: (request) => this.#publish(request),
       close: () => this.#farewell(),
     });

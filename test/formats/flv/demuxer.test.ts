@@ -236,6 +236,20 @@ describe('audio', () => {
     expect(lost).toHaveLength(1);
   });
 
+  it('takes no more MP3 frames from a message than a second holds, and no AAC frame that is too long', () => {
+    const frame = Buffer.alloc(24);
+    frame.set(hex('fff31400'));
+    const { demuxer: flv, frames, lost } = demuxer();
+    flv.pushAudio(0, Buffer.concat([hex('2f'), ...Array.from({ length: 100 }, () => frame)]));
+    flv.pushAudio(0, aacTag(0, hex('1190')));
+    flv.pushAudio(0, aacTag(1, Buffer.alloc(8185, 0x21)));
+    expect(frames).toHaveLength(64);
+    expect(lost).toEqual([
+      'more than 64 MP3 frames in a message',
+      'an AAC frame is longer than AAC frames can be',
+    ]);
+  });
+
   it('Opus with an empty or missing header is stereo', () => {
     for (const header of [[Buffer.concat([Uint8Array.of(0x90), fourCc('Opus')])], []]) {
       const { demuxer: flv, frames } = demuxer();

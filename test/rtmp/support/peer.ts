@@ -67,6 +67,7 @@ export class Peer {
 
   constructor() {
     this.session = new ServerSession({
+      congested: () => false,
       write: (bytes) => {
         this.written.push(bytes);
       },
