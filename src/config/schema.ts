@@ -59,6 +59,10 @@ export const configSchema = z.strictObject({
         .default(6)
         .describe('Segments in the playlist, at least.'),
     })
+    .refine((hls) => hls.maxSegmentDuration >= hls.segmentDuration, {
+      path: ['maxSegmentDuration'],
+      message: 'must not be less than segmentDuration',
+    })
     .prefault({}),
   demo: z.boolean().default(false).describe('Publish a bundled clip in a loop as live/demo.'),
 });

@@ -34,6 +34,7 @@ describe('parseConfig', () => {
     [{ rtmp: { port: Number.NaN } }, /rtmp\.port/],
     [{ publish: { takeover: 'oldest' } }, /publish\.takeover.*newest/],
     [{ hls: { listedSegments: 3 } }, /hls\.listedSegments/],
+    [{ hls: { segmentDuration: 12 } }, /hls\.maxSegmentDuration: must not be less/],
     ['text', /the configuration/],
   ])('names the place of what is wrong in %j', (input, place) => {
     expect(() => parseConfig(input)).toThrow(expect.objectContaining({ code: 'SLUICE_CONFIG_INVALID' }));
