@@ -9,7 +9,7 @@ import { noNginx, startGateway, startNginx } from './support/servers.js';
 
 const WARM_UP_MB = 100;
 
-const options = readOptions({ rounds: 3, mb: 1000, compare: 1, 'node-args': '' });
+const options = readOptions({ rounds: 3, mb: 800, compare: 1, 'node-args': '' });
 const nodeArgs = options['node-args'].split(' ').filter(Boolean);
 const unit = chunkUnit(makeUnit(), CHUNK_SIZE).whole;
 
