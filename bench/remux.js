@@ -41,6 +41,8 @@ function openPipeline() {
     storePrefix: 'live/bench/',
     session: 'bench',
     firstMediaSequence: 0,
+    firstDiscontinuitySequence: 0,
+    maxBytes: Number.POSITIVE_INFINITY,
     segmentDuration: 2,
     maxSegmentDuration: 10,
     listedSegments: 6,

@@ -3,6 +3,8 @@ import { TICKS_PER_SECOND, type Ticks } from '../media/time.ts';
 const COMMON_RATES = [24_000 / 1001, 24, 25, 30_000 / 1001, 30, 48, 50, 60_000 / 1001, 60, 90, 100, 120];
 /** A measured rate this close to a known one is that one; milliseconds are not exact enough to tell. */
 const TOLERANCE = 0.005;
+/** … and this close to what the bitstream promises: encoders are uneven, but what they promise is what they mean. */
+const PROMISE_TOLERANCE = 0.02;
 /** Frames looked back on. */
 const MEMORY = 256;
 
@@ -27,7 +29,7 @@ export class FrameRateMeter {
     const measured = this.#measured();
     if (measured === null) return promised;
     const deviation = (rate: number) => Math.abs(measured / rate - 1);
-    if (promised !== null && deviation(promised) <= TOLERANCE) return promised;
+    if (promised !== null && deviation(promised) <= PROMISE_TOLERANCE) return promised;
     const nearest = COMMON_RATES.reduce((best, rate) => (deviation(rate) < deviation(best) ? rate : best));
     return deviation(nearest) <= TOLERANCE ? nearest : measured;
   }

@@ -16,8 +16,8 @@ export interface HlsOutputsOptions
 }
 
 /**
- * The packagers of all streams. When a name is published anew after its stream ended, the old one's playlist and
- * segments stay for the players that are still in it.
+ * The packagers of all streams. When a name is published anew after its stream ended, the old one's segments stay for
+ * the players that are still in it.
  */
 export class HlsOutputs {
   readonly #options: HlsOutputsOptions;
@@ -53,6 +53,7 @@ export class HlsOutputs {
       // Seconds since 1970 never fall back, also not over a restart, and segments are not shorter than a second; but
       // discontinuities make short ones, and players may still remember an ended stream of this name.
       firstMediaSequence: Math.max(Math.floor(now / 1000), predecessors[0]?.nextMediaSequence ?? 0),
+      firstDiscontinuitySequence: predecessors[0]?.nextDiscontinuitySequence ?? 0,
       onStoreError: (error, uri) => onStoreError(stream, error, uri),
     });
     this.#packagers.set(stream, packager);

@@ -27,8 +27,10 @@ export interface HlsPackagerOptions {
   readonly storePrefix: string;
   /** Beginning of every segment name; unique for this rendition for all times. */
   readonly session: string;
-  /** EXT-X-MEDIA-SEQUENCE and EXT-X-DISCONTINUITY-SEQUENCE of the first segment. */
+  /** EXT-X-MEDIA-SEQUENCE of the first segment. */
   readonly firstMediaSequence: number;
+  /** EXT-X-DISCONTINUITY-SEQUENCE of the first segment. Small: hls.js uses it as an array index. */
+  readonly firstDiscontinuitySequence: number;
   /** Seconds. */
   readonly segmentDuration: number;
   /** Seconds; keyframes further apart than this do not make longer segments. */
@@ -92,7 +94,7 @@ export class HlsPackager implements MediaSink {
       ticksFromSeconds(options.segmentDuration),
       longestSegment(options.maxSegmentDuration),
     );
-    this.#history = new SegmentHistory(options.listedSegments, options.firstMediaSequence);
+    this.#history = new SegmentHistory(options.listedSegments, options.firstDiscontinuitySequence);
     this.#nextMediaSequence = options.firstMediaSequence;
     this.#nextName = options.firstMediaSequence;
   }
@@ -109,6 +111,12 @@ export class HlsPackager implements MediaSink {
 
   get nextMediaSequence(): number {
     return this.#nextMediaSequence;
+  }
+
+  /** What a stream that follows this one under the same name begins with. */
+  get nextDiscontinuitySequence(): number {
+    const { discontinuitySequence, segments } = this.#history.window;
+    return discontinuitySequence + segments.filter((segment) => segment.discontinuity).length + 1;
   }
 
   /** Seconds; null before the first segment. */

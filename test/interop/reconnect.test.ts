@@ -87,7 +87,7 @@ describe.concurrent('a publisher', () => {
     await viewer.leave();
     expect(viewer.validator.errors, viewer.validator.summary().text).toEqual([]);
     expect(viewer.refusals).toEqual([]);
-    expect(await impatient.stream('gone')).toMatchObject({ state: 'ended', publisher: null });
+    expect(await impatient.stream('gone')).toMatchObject({ state: 'ended' });
 
     const gone = await until(
       'the playlist to go',

@@ -289,7 +289,7 @@ describe('breaks', () => {
     const at = (studio.segments[5]?.programDateTime ?? 0) - (studio.segments[4]?.programDateTime ?? 0);
     expect(at).toBeGreaterThan(31_900);
     expect(at).toBeLessThan(32_200);
-    expect(studio.windows.at(-1)?.discontinuitySequence).toBe(101);
+    expect(studio.windows.at(-1)?.discontinuitySequence).toBe(1);
   });
 
   it('discontinuities that leave the window are counted', async () => {
@@ -297,7 +297,7 @@ describe('breaks', () => {
     for (let i = 0; i < 4; i++) await studio.publish(CLIP);
     await studio.close();
     expectSound(studio);
-    expect(studio.windows.at(-1)?.discontinuitySequence).toBe(102);
+    expect(studio.windows.at(-1)?.discontinuitySequence).toBe(2);
     expect(studio.windows.at(-1)?.segments.filter((s) => s.discontinuity)).toHaveLength(1);
   });
 });

@@ -183,6 +183,7 @@ export class Studio {
       storePrefix: 'live/test/',
       session: 's',
       firstMediaSequence: 100,
+      firstDiscontinuitySequence: 0,
       segmentDuration: 2,
       maxSegmentDuration: 10,
       listedSegments: 6,

@@ -30,14 +30,17 @@ export function hlsRoutes(app: FastifyInstance, { defaultApp, find, onRequest }:
 
   app.get<{ Params: { '*': string } }>('/hls/*', async (request, reply) => {
     for (const { app: application, name, file } of hlsAddresses(request.params['*'], defaultApp)) {
-      for (const packager of find(application, name)) {
-        if (file === null || file === MEDIA_PLAYLIST) {
-          // A stream that has just begun has none yet: until then players keep the end of the one before it.
-          const rendered = file === null ? multivariant(packager, name) : media(packager);
-          if (rendered === null) continue;
-          onRequest();
-          return sendPlaylist(request, reply, rendered, packager.targetDuration ?? 1);
-        }
+      const packagers = find(application, name);
+      if (file === null || file === MEDIA_PLAYLIST) {
+        const [newest] = packagers;
+        if (newest === undefined) continue;
+        const rendered = file === null ? multivariant(newest, name) : media(newest);
+        if (rendered === null) continue;
+        onRequest();
+        return sendPlaylist(request, reply, rendered, newest.targetDuration ?? 1);
+      }
+      // Players may still be in the end of a stream that was published anew.
+      for (const packager of packagers) {
         const segment = await packager.segment(file);
         if (segment === null) continue;
         onRequest();
