@@ -64,7 +64,9 @@ export class EpochGate {
     const current = this.#tracks.includes(packet.track);
     if (jumped) this.#pending ??= 'timestamp-jump';
     if (!current && packet.keyframe) this.#pending ??= 'config-change';
-    const settled = packet.dts - this.#openedAt >= SHORTEST_EPOCH;
+    // A track that was not there before is worth an epoch at once; there are only so many.
+    const isNew = !this.#tracks.some((track) => track.id === packet.track.id);
+    const settled = isNew || packet.dts - this.#openedAt >= SHORTEST_EPOCH;
     if (this.#pending !== null && settled && this.#canStartWith(packet)) this.#open(packet.dts);
     // A track that the open epoch does not declare cannot be decoded: it waits for the next epoch.
     if (this.#tracks.includes(packet.track)) this.#sink.packet(packet);

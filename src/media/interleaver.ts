@@ -1,8 +1,8 @@
 import { PACKET_OVERHEAD_BYTES, type Packet } from './packet.ts';
 import { type Ticks, ticksFromMs } from './time.ts';
 
-/** How long a track is waited for. Encoders interleave within 200…500 ms. */
-const PATIENCE = ticksFromMs(500);
+/** How long a track is waited for. Encoders interleave within 200…500 ms, busy ones do worse. */
+const PATIENCE = ticksFromMs(1000);
 /** A track that keeps arriving further behind the others is waited for longer, but never longer than this. */
 const LONGEST_PATIENCE = ticksFromMs(3000);
 const MARGIN = ticksFromMs(250);

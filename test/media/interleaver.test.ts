@@ -49,19 +49,19 @@ describe('Interleaver', () => {
     expect(tiny.out.length).toBeGreaterThan(60_000);
   });
 
-  it('waits half a second for a silent track, once', () => {
+  it('waits a second for a silent track, once', () => {
     const { interleaver, order } = rig();
     interleaver.push(packet(AUDIO, 0), false);
-    for (let ms = 0; ms <= 480; ms += 40) interleaver.push(packet(VIDEO, ms), false);
+    for (let ms = 0; ms <= 960; ms += 40) interleaver.push(packet(VIDEO, ms), false);
     expect(order()).toEqual(['a0']);
-    interleaver.push(packet(VIDEO, 520), false);
-    expect(order().at(-1)).toBe('v520');
-    interleaver.push(packet(VIDEO, 600), false);
-    expect(order().at(-1)).toBe('v600');
+    interleaver.push(packet(VIDEO, 1040), false);
+    expect(order().at(-1)).toBe('v1040');
+    interleaver.push(packet(VIDEO, 1100), false);
+    expect(order().at(-1)).toBe('v1100');
     // It is waited for again as soon as it is back.
-    interleaver.push(packet(AUDIO, 610), false);
-    interleaver.push(packet(VIDEO, 640), false);
-    expect(order().slice(-1)).toEqual(['a610']);
+    interleaver.push(packet(AUDIO, 1110), false);
+    interleaver.push(packet(VIDEO, 1140), false);
+    expect(order().slice(-1)).toEqual(['a1110']);
   });
 
   it('learns to wait for a track that keeps coming two seconds late', () => {

@@ -453,3 +453,15 @@ it('the invariants hold for any timestamps', () => {
     { numRuns: 300 },
   );
 });
+
+it('a picture that comes late, with earlier times than the sound before it, is not lost', () => {
+  const sound = encoded({ seconds: 4, video: null });
+  const both = encoded({ seconds: 6 });
+  const pictures = both.filter(({ track }) => track.kind === 'video');
+  const rest = both.filter(({ track, at }) => track.kind === 'audio' && at >= 4000);
+  const late = [...sound, ...pictures.slice(0, 100), ...rest, ...pictures.slice(100)];
+  const epochs = run(late);
+  const kept = packetsOf(epochs).filter(({ track }) => track.kind === 'video');
+  expect(kept).toHaveLength(pictures.length);
+  expect(epochs.at(-1)?.tracks).toHaveLength(2);
+});
