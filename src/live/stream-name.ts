@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { SluiceError } from '../media/errors.ts';
 
 /**
@@ -7,6 +8,8 @@ import { SluiceError } from '../media/errors.ts';
 const PART = /^[A-Za-z0-9~_-][A-Za-z0-9~._-]*$/;
 const MAX_LENGTH = 128;
 const MAX_APP_PARTS = 4;
+/** File systems take names of 255 bytes, and suffixes need some of them. */
+const MAX_FOLDER_LENGTH = 200;
 
 export interface StreamPath {
   readonly app: string;
@@ -38,6 +41,17 @@ export function parseStreamPath(app: string, key: string): StreamPath {
     );
   }
   return { app: joined, name, query: [appQuery, keyQuery].filter((query) => query !== '').join('&') };
+}
+
+/**
+ * The one folder name of a stream wherever its files are kept. `@` cannot occur in a name, so no two streams share a
+ * folder; of a path too long for a file system the end becomes a hash.
+ */
+export function streamFolder(app: string, name: string): string {
+  const folder = `${app}/${name}`.replaceAll('/', '@');
+  if (folder.length <= MAX_FOLDER_LENGTH) return folder;
+  const hash = createHash('sha256').update(folder).digest('hex').slice(0, 32);
+  return `${folder.slice(0, MAX_FOLDER_LENGTH - hash.length - 2)}@@${hash}`;
 }
 
 function splitOnce(text: string, separator: string): string[] {

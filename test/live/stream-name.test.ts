@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseStreamPath } from '../../src/live/stream-name.ts';
+import { parseStreamPath, streamFolder } from '../../src/live/stream-name.ts';
 import { failure } from '../formats/amf/support.ts';
 
 const long = (length: number) => 'x'.repeat(length);
@@ -91,6 +91,36 @@ describe('parseStreamPath', () => {
         expect([undefined, 'SLUICE_RTMP_BAD_NAME']).toContain(code);
       }),
       { numRuns: 1000 },
+    );
+  });
+});
+
+describe('streamFolder', () => {
+  it.each([
+    ['live', 'test', 'live@test'],
+    ['a/b', 'test', 'a@b@test'],
+  ])('of %s and %s', (app, name, folder) => {
+    expect(streamFolder(app, name)).toBe(folder);
+  });
+
+  it('fits into a file name with room for suffixes, and still differs', () => {
+    const folders = ['a', 'b'].map((end) => streamFolder(long(128), long(127) + end));
+    expect(folders.map((folder) => folder.length)).toEqual([200, 200]);
+    expect(folders[0]).not.toBe(folders[1]);
+    expect(folders[0]).toMatch(/^x{128}@x{37}@@[0-9a-f]{32}$/);
+  });
+
+  it('is another one for another stream', () => {
+    const part = fc.stringMatching(/^[ab~.-]{1,3}$/);
+    const path = fc.tuple(
+      fc.array(part, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/')),
+      part,
+    );
+    fc.assert(
+      fc.property(path, path, (one, other) => {
+        const same = one.join('/') === other.join('/');
+        expect(streamFolder(...one) === streamFolder(...other)).toBe(same);
+      }),
     );
   });
 });
