@@ -31,6 +31,12 @@ export const ERRORS = {
   SLUICE_RTMP_NOT_RTMP: 'The client on the RTMP port does not speak RTMP.',
   SLUICE_RTMP_REPLACED: 'A newer publisher took over this stream name.',
   SLUICE_SHUTTING_DOWN: 'The gateway is shutting down, or the stream was ended here. Connect again later.',
+  SLUICE_STORE_BUSY:
+    'The disk does not keep up or does not answer. Look for a failing device or a hanging network file system.',
+  SLUICE_STORE_FULL:
+    'The segment store has reached its configured size. Raise it, or keep fewer or shorter segments.',
+  SLUICE_STORE_UNUSABLE:
+    'The storage directory cannot be made or written. Give the user that runs Sluice the right to, or choose another.',
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,8 +1,17 @@
-/** Where finished segments are kept. A name is written once and never again, so what is read never changes. */
+/**
+ * Where finished segments are kept. A name is `<folder>/<file>`, the folder being what `streamFolder` gives. It is
+ * written once and never again, so what is read never changes.
+ */
 export interface SegmentStore {
-  /** Resolves when the segment can be read by its name. */
+  /**
+   * Resolves when the segment can be read by its name.
+   *
+   * @throws SluiceError SLUICE_STORE_FULL
+   */
   put(name: string, data: Uint8Array): Promise<void>;
   /** The whole segment, or null when it is not (or no longer) there. */
   get(name: string): Promise<Uint8Array | null>;
   delete(name: string): Promise<void>;
+  /** Size of all that is stored. */
+  readonly bytes: number;
 }
