@@ -1,0 +1,112 @@
+import { lstat, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../media/clock.ts';
+import type { StreamState } from '../packaging/rendition-state.ts';
+import { type DiskFs, diskFs, isMissing, isTemporary, removeFile } from './disk-fs.ts';
+import { isFolderName } from './disk-inventory.ts';
+import { LatestFiles } from './latest-files.ts';
+import { decodeState, encodeState } from './state-schema.ts';
+
+/** A thousand segments take a fifth of this. */
+const MAX_FILE_BYTES = 1024 * 1024;
+/** Damaged files kept of one stream; the last one is replaced by newer ones. */
+const MAX_CORRUPT = 5;
+/** No write takes as long: an unfinished file this old was left by a process that was killed. */
+const ABANDONED_MS = 60_000;
+const SUFFIX = '.json';
+
+export interface StateFilesOptions {
+  /** The files are in `state/` in it. */
+  readonly directory: string;
+  readonly clock: Clock;
+  /** A file was not usable and has been set aside. */
+  readonly onCorrupt: (file: string, reason: string) => void;
+  /** A file cannot be read, or cannot be written: once until it can be again. */
+  readonly onError: (file: string, error: unknown) => void;
+  readonly fs?: DiskFs;
+}
+
+/** What streams need to go on after a restart: one small file each, replaced as a whole. Nothing here ever throws. */
+export class StateFiles {
+  readonly #options: StateFilesOptions;
+  readonly #root: string;
+  readonly #fs: DiskFs;
+  readonly #files: LatestFiles;
+
+  constructor(options: StateFilesOptions) {
+    this.#options = options;
+    this.#root = join(options.directory, 'state');
+    this.#fs = options.fs ?? diskFs;
+    this.#files = new LatestFiles({ fs: this.#fs, onError: options.onError });
+  }
+
+  /** @returns resolves when this or a newer state is written, or that has failed */
+  save(folder: string, state: StreamState): Promise<void> {
+    return this.#files.set(this.#path(folder), encodeState(state));
+  }
+
+  remove(folder: string): Promise<void> {
+    return this.#files.set(this.#path(folder), null);
+  }
+
+  /** Resolves when all is written, or has failed. */
+  settled(): Promise<void> {
+    return this.#files.settled();
+  }
+
+  /** All states there are, by folder. What is not usable is set aside and does not hold up the others. */
+  async load(): Promise<Map<string, StreamState>> {
+    const states = new Map<string, StreamState>();
+    for (const file of await this.#list()) {
+      const path = join(this.#root, file);
+      try {
+        if (isTemporary(file)) {
+          const { mtimeMs } = await lstat(path);
+          if (this.#options.clock.now() - mtimeMs > ABANDONED_MS) await removeFile(this.#fs, path);
+          continue;
+        }
+        const folder = file.slice(0, -SUFFIX.length);
+        if (!file.endsWith(SUFFIX) || !isFolderName(folder)) continue;
+        const state = await this.#read(path, folder);
+        if (typeof state === 'string') await this.#setAside(path, state);
+        else states.set(folder, state);
+      } catch (error) {
+        if (!isMissing(error)) this.#options.onError(path, error);
+      }
+    }
+    return states;
+  }
+
+  async #list(): Promise<string[]> {
+    try {
+      const entries = await readdir(this.#root, { withFileTypes: true });
+      return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+    } catch (error) {
+      if (!isMissing(error)) this.#options.onError(this.#root, error);
+      return [];
+    }
+  }
+
+  async #read(path: string, folder: string): Promise<StreamState | string> {
+    const { size } = await lstat(path);
+    if (size > MAX_FILE_BYTES) return `is larger than ${MAX_FILE_BYTES} bytes`;
+    return decodeState(await readFile(path, 'utf8'), folder);
+  }
+
+  async #setAside(path: string, reason: string): Promise<void> {
+    const names = Array.from({ length: MAX_CORRUPT }, (_, index) => `${path}.corrupt-${index + 1}`);
+    let target = names.at(-1) ?? path;
+    for (const name of names) {
+      const taken = await lstat(name).catch(() => null);
+      if (taken !== null) continue;
+      target = name;
+      break;
+    }
+    await this.#fs.rename(path, target);
+    this.#options.onCorrupt(path, reason);
+  }
+
+  #path(folder: string): string {
+    return join(this.#root, `${folder}${SUFFIX}`);
+  }
+}

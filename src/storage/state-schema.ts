@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { parseStreamPath, streamFolder } from '../live/stream-name.ts';
+import { secondsFromTicks } from '../media/time.ts';
+import type { StreamState } from '../packaging/rendition-state.ts';
+import { isSegmentFile } from './disk-inventory.ts';
+
+const VERSION = 1;
+const FILE = /^\{"version":(\d{1,9}),"sha256":"([0-9a-f]{64})","state":(.*)\}\n?$/s;
+/** The last millisecond of the year 9999, which dates in playlists cannot pass. */
+const LAST_DATE = 253_402_300_799_999;
+const MAX_SEGMENTS = 5000;
+
+const epochMs = z.number().min(0).max(LAST_DATE);
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const bytes = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+/** hls.js uses them as array indices. */
+const discontinuitySequence = z.number().int().min(0).max(0xffff_fffe);
+const uri = z.string().refine(isSegmentFile, 'is no name of a segment');
+
+const segment = z.strictObject({
+  mediaSequence: count,
+  uri,
+  duration: z.number().positive().max(Number.MAX_SAFE_INTEGER),
+  bytes,
+  programDateTime: epochMs,
+  discontinuity: z.boolean(),
+  independent: z.boolean(),
+});
+
+const rendition = z
+  .strictObject({
+    targetDuration: z.number().int().min(1).max(3600),
+    discontinuitySequence,
+    segments: z.array(segment).max(MAX_SEGMENTS),
+    ended: z.boolean(),
+    retired: z.array(z.strictObject({ uri, bytes, until: epochMs })).max(MAX_SEGMENTS),
+    description: z.strictObject({
+      codecs: z.array(z.string().regex(/^[A-Za-z0-9.]{1,64}$/)).max(16),
+      resolution: z
+        .strictObject({
+          width: z.number().int().min(1).max(65_535),
+          height: z.number().int().min(1).max(65_535),
+        })
+        .nullable(),
+      frameRate: z.number().positive().max(1000).nullable(),
+    }),
+    bandwidth: z.strictObject({ peak: count, average: count }),
+  })
+  .refine(
+    ({ segments }) =>
+      segments.every((one, index) => one.mediaSequence === (segments[0]?.mediaSequence ?? 0) + index),
+    'media sequence numbers are not consecutive',
+  )
+  .refine(({ segments, retired }) => {
+    const uris = [...segments, ...retired].map((one) => one.uri);
+    return new Set(uris).size === uris.length;
+  }, 'a segment is there twice')
+  .refine(
+    ({ segments, targetDuration }) =>
+      segments.every((one) => Math.round(secondsFromTicks(one.duration)) <= targetDuration),
+    'a segment is longer than the target duration',
+  );
+
+/** What a process that was stopped knew of a stream, checked as strictly as what comes from the network. */
+const streamState: z.ZodType<StreamState> = z
+  .strictObject({
+    app: z.string(),
+    name: z.string(),
+    savedAt: epochMs,
+    startedAt: epochMs,
+    end: z.number().min(Number.MIN_SAFE_INTEGER).max(Number.MAX_SAFE_INTEGER),
+    rendition: rendition.nullable(),
+    nextMediaSequence: count,
+    nextDiscontinuitySequence: discontinuitySequence,
+  })
+  .refine(({ app, name }) => isStreamPath(app, name), 'the stream has an impossible name')
+  .refine(
+    (state) => state.nextMediaSequence > (state.rendition?.segments.at(-1)?.mediaSequence ?? -1),
+    'the next media sequence number was given out',
+  )
+  .refine(({ rendition: current, nextDiscontinuitySequence }) => {
+    if (current === null) return true;
+    const listed = current.segments.filter((one) => one.discontinuity).length;
+    return nextDiscontinuitySequence >= current.discontinuitySequence + listed;
+  }, 'the next discontinuity sequence number was given out');
+
+/** The file of a state; the checksum tells a damaged one from a good one. */
+export function encodeState(state: StreamState): string {
+  const text = JSON.stringify(state);
+  return `{"version":${VERSION},"sha256":"${checksum(text)}","state":${text}}\n`;
+}
+
+/** @returns the state, or what is wrong with the file of the stream in `folder` */
+export function decodeState(text: string, folder: string): StreamState | string {
+  const [, version, sum, state = ''] = FILE.exec(text) ?? [];
+  if (version === undefined) return 'is cut short or no state file';
+  if (Number(version) !== VERSION) return `has version ${Number(version)}, which this Sluice does not know`;
+  if (checksum(state) !== sum) return 'is damaged: its checksum is wrong';
+  const parsed = streamState.safeParse(parseJson(state));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    return `is not valid: ${issue?.path.join('.')} ${issue?.message}`;
+  }
+  const { app, name } = parsed.data;
+  return streamFolder(app, name) === folder ? parsed.data : `belongs to another stream, ${app}/${name}`;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function checksum(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function isStreamPath(app: string, name: string): boolean {
+  try {
+    const path = parseStreamPath(app, name);
+    return path.app === app && path.name === name && path.query === '';
+  } catch {
+    return false;
+  }
+}
