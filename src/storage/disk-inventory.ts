@@ -37,8 +37,11 @@ export async function takeInventory(root: string): Promise<{ folders: string[]; 
   for (const folder of folders) {
     const path = join(root, folder);
     const names = (await entries(path)).filter((entry) => entry.isFile()).map(({ name }) => name);
-    const found = await Promise.all(names.map((name) => look(path, folder, name)));
-    files.push(...found.filter((file) => file !== null));
+    // One after the other: a disk that hangs must not get all threads.
+    for (const name of names) {
+      const found = await look(path, folder, name);
+      if (found !== null) files.push(found);
+    }
   }
   return { folders, files };
 }

@@ -3,13 +3,17 @@ import { SluiceError } from '../media/errors.ts';
 
 export interface DiskQueueOptions {
   readonly clock: Clock;
-  /** Tasks that run at a time. */
+  /**
+   * Tasks that run at a time. Node does the file work, and looks up host names, with four threads for the whole
+   * process; a disk that hangs must not get all of them.
+   */
   readonly parallel: number;
-  /** What unfinished tasks may hold in memory together. */
-  readonly maxBytes: number;
-  /** A task that is not done by then has failed, wherever it is. */
-  readonly timeoutMs: number;
 }
+
+/** What unfinished tasks may hold in memory together: some seconds of everything that is published. */
+const MAX_BYTES = 64 * 1024 * 1024;
+/** Some segments long: what takes longer comes too late for viewers. */
+const TIMEOUT_MS = 15_000;
 
 /**
  * Lets some disk operations run at a time and the others wait, and bounds how long and how much. A disk that does not
@@ -17,7 +21,7 @@ export interface DiskQueueOptions {
  */
 export class DiskQueue {
   readonly #options: DiskQueueOptions;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<() => Promise<void>>();
   #running = 0;
   #bytes = 0;
 
@@ -25,65 +29,67 @@ export class DiskQueue {
     this.#options = options;
   }
 
-  /** What unfinished tasks hold in memory, given up ones too. */
+  /** What unfinished tasks hold in memory, given up ones too while the disk has them. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /**
-   * Runs `task` when its turn comes.
+   * Runs `task` when its turn comes. One that does not get through in time is given up; if it has begun, it keeps its
+   * place and memory until the disk lets go of it.
    *
    * @param bytes what the task holds in memory
    * @param tooLate called when the task succeeds after it was given up
    * @throws SluiceError SLUICE_STORE_BUSY
    */
-  run<T>(bytes: number, task: () => Promise<T>, tooLate?: () => void): Promise<T> {
-    const { clock, parallel, maxBytes, timeoutMs } = this.#options;
-    if (this.#bytes + bytes > maxBytes) {
-      return Promise.reject(new SluiceError('SLUICE_STORE_BUSY', `${this.#bytes} bytes wait for the disk`));
+  async run<T>(bytes: number, task: () => Promise<T>, tooLate?: () => Promise<void>): Promise<T> {
+    if (this.#bytes + bytes > MAX_BYTES) {
+      throw new SluiceError('SLUICE_STORE_BUSY', `${this.#bytes} bytes wait for the disk already`);
     }
     this.#bytes += bytes;
     return new Promise<T>((resolve, reject) => {
-      let state: 'waiting' | 'running' | 'given up' = 'waiting';
-      const start = () => {
-        this.#waiting.delete(start);
-        state = 'running';
-        this.#running++;
-        void task()
-          .then(
-            (result) => {
-              if (state === 'given up') tooLate?.();
-              else resolve(result);
-            },
-            (error: unknown) => reject(error),
-          )
-          .finally(() => {
-            this.#bytes -= bytes;
-            cancel();
-            if (state === 'running') this.#leave();
-          });
-      };
-      const cancel = clock.after(timeoutMs, () => {
-        if (state === 'running') {
-          // Its memory stays counted until the disk lets go of it; its place goes to the next.
-          this.#leave();
-        } else {
-          this.#waiting.delete(start);
+      let over = false;
+      const job = async () => {
+        try {
+          const result = await task();
+          if (over) await tooLate?.();
+          else resolve(result);
+        } catch (error) {
+          reject(error);
+        } finally {
           this.#bytes -= bytes;
+          cancel();
         }
-        state = 'given up';
+      };
+      const cancel = this.#options.clock.after(TIMEOUT_MS, () => {
+        over = true;
+        if (this.#waiting.delete(job)) this.#bytes -= bytes;
         reject(
-          new SluiceError('SLUICE_STORE_BUSY', `the disk did not answer for ${timeoutMs / 1000} seconds`),
+          new SluiceError('SLUICE_STORE_BUSY', `the disk did not answer for ${TIMEOUT_MS / 1000} seconds`),
         );
       });
-      if (this.#running < parallel) start();
-      else this.#waiting.add(start);
+      this.#enter(job);
     });
   }
 
-  #leave(): void {
-    this.#running--;
-    const [next] = this.#waiting;
-    next?.();
+  /** Runs `task` when its turn comes, however long both takes. For what exists once, not for each segment. */
+  runPatiently<T>(task: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => this.#enter(() => task().then(resolve, reject)));
+  }
+
+  #enter(job: () => Promise<void>): void {
+    if (this.#running < this.#options.parallel) this.#begin(job);
+    else this.#waiting.add(job);
+  }
+
+  #begin(job: () => Promise<void>): void {
+    this.#running++;
+    void job().finally(() => {
+      this.#running--;
+      const [next] = this.#waiting;
+      if (next === undefined) return;
+      this.#waiting.delete(next);
+      this.#begin(next);
+    });
   }
 }

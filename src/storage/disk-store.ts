@@ -19,12 +19,8 @@ import { type FoundFile, isFileName, isFolderName, isSegmentFile, takeInventory 
 import { DiskQueue } from './disk-queue.ts';
 import { LatestFiles } from './latest-files.ts';
 
-/** Reads, writes and deletions at a time. More do not make a disk faster. */
-const PARALLEL = 8;
-/** What may wait for the disk: some seconds of everything that is published. */
-const MAX_WAITING_BYTES = 64 * 1024 * 1024;
-/** Some segments long: a write that takes longer comes too late for its viewers. */
-const TIMEOUT_MS = 15_000;
+/** With the one of the state files this leaves one of Node's four threads, whatever the disk does. */
+const PARALLEL = 2;
 
 export interface DiskStoreOptions {
   /** Everything is kept in `segments/` in it. */
@@ -65,8 +61,7 @@ export class DiskStore implements SegmentStore {
   readonly #maxBytes: number | null;
   readonly #fs: DiskFs;
   readonly #cache: BodyCache;
-  readonly #writes: DiskQueue;
-  readonly #reads: DiskQueue;
+  readonly #queue: DiskQueue;
   readonly #playlists: LatestFiles;
   /** Sizes of the files by folder. */
   readonly #sizes = new Map<string, Map<string, number>>();
@@ -81,10 +76,8 @@ export class DiskStore implements SegmentStore {
     this.#maxBytes = maxBytes;
     this.#fs = options.fs ?? diskFs;
     this.#cache = new BodyCache(cacheBytes);
-    const queue = { clock, parallel: PARALLEL, maxBytes: MAX_WAITING_BYTES, timeoutMs: TIMEOUT_MS };
-    this.#writes = new DiskQueue(queue);
-    this.#reads = new DiskQueue(queue);
-    this.#playlists = new LatestFiles({ fs: this.#fs, onError: onPlaylistError });
+    this.#queue = new DiskQueue({ clock, parallel: PARALLEL });
+    this.#playlists = new LatestFiles({ fs: this.#fs, queue: this.#queue, onError: onPlaylistError });
   }
 
   get bytes(): number {
@@ -93,7 +86,7 @@ export class DiskStore implements SegmentStore {
 
   /** What waits for the disk. */
   get waitingBytes(): number {
-    return this.#writes.bytes;
+    return this.#queue.bytes;
   }
 
   /** What is kept in memory of what is on the disk. */
@@ -116,11 +109,11 @@ export class DiskStore implements SegmentStore {
     }
     this.#reserved += data.length;
     try {
-      await this.#writes.run(
+      await this.#queue.run(
         data.length,
         () => writeWhole(this.#fs, path, data),
         // Nobody will list it, and nobody knows its name.
-        () => void removeFile(this.#fs, path).catch(() => {}),
+        () => removeFile(this.#fs, path),
       );
     } finally {
       this.#reserved -= data.length;
@@ -136,7 +129,7 @@ export class DiskStore implements SegmentStore {
     if (cached !== null) return cached;
     let reading = this.#reading.get(name);
     if (reading === undefined) {
-      reading = this.#reads.run(this.sizeOf(name) ?? 0, () => this.#read(name, path));
+      reading = this.#queue.run(this.sizeOf(name) ?? 0, () => this.#read(name, path));
       this.#reading.set(name, reading);
       const done = () => this.#reading.delete(name);
       reading.then(done, done);
@@ -148,7 +141,7 @@ export class DiskStore implements SegmentStore {
     const path = this.#segmentPath(name);
     if (path === null) return;
     this.#cache.delete(name);
-    await this.#writes.run(0, async () => {
+    await this.#queue.run(0, async () => {
       await removeFile(this.#fs, path);
       this.#forget(name);
       await this.#tidy(name);
@@ -198,7 +191,7 @@ export class DiskStore implements SegmentStore {
 
   /** Learns of segments that another process has put here since: the one that this one replaces. */
   async refresh(): Promise<void> {
-    const { files } = await takeInventory(this.#root);
+    const { files } = await this.#queue.runPatiently(() => takeInventory(this.#root));
     for (const { kind, folder, file, bytes } of files) {
       if (kind === 'segment') this.#remember(`${folder}/${file}`, bytes);
     }
@@ -208,7 +201,11 @@ export class DiskStore implements SegmentStore {
    * Deletes what nobody wants: segments of streams that are gone, and what a killed process left half done. Touches
    * nothing but files of this store's own names in its own folders, and follows no links.
    */
-  async sweep({ keep, olderThanMs, now }: SweepOptions): Promise<Swept> {
+  sweep(options: SweepOptions): Promise<Swept> {
+    return this.#queue.runPatiently(() => this.#sweep(options));
+  }
+
+  async #sweep({ keep, olderThanMs, now }: SweepOptions): Promise<Swept> {
     const { folders, files } = await takeInventory(this.#root);
     const isKept = ({ kind, folder, file }: FoundFile) => kind === 'segment' && keep(`${folder}/${file}`);
     // A playlist belongs to the segments beside it.

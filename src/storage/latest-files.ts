@@ -1,10 +1,12 @@
 import { type DiskFs, removeFile, writeWhole } from './disk-fs.ts';
+import type { DiskQueue } from './disk-queue.ts';
 
 /** What a file should hold; null when it should not be there. */
 type Wanted = string | null;
 
 export interface LatestFilesOptions {
   readonly fs: DiskFs;
+  readonly queue: DiskQueue;
   /** A file cannot be written or removed: once until it works again. The next change of it is the next attempt. */
   readonly onError: (path: string, error: unknown) => void;
 }
@@ -37,22 +39,26 @@ export class LatestFiles {
   }
 
   async #write(path: string): Promise<void> {
-    const { fs, onError } = this.#options;
-    for (;;) {
-      const content = this.#waiting.get(path);
-      if (content === undefined) break;
-      this.#waiting.delete(path);
+    const { queue, onError } = this.#options;
+    while (this.#waiting.has(path)) {
       try {
-        await (content === null ? removeFile(fs, path) : writeWhole(fs, path, content));
-        this.#failing.delete(path);
+        await queue.runPatiently(() => this.#attempt(path));
       } catch (error) {
         const first = !this.#failing.has(path);
         this.#failing.add(path);
         if (first) onError(path, error);
       }
-      // A file that is to go will not be tried again, so nothing would ever clear the mark.
-      if (content === null) this.#failing.delete(path);
     }
     this.#writing.delete(path);
+  }
+
+  /** Writes what is the newest when its turn has come. */
+  async #attempt(path: string): Promise<void> {
+    const { fs } = this.#options;
+    const content = this.#waiting.get(path);
+    this.#waiting.delete(path);
+    if (content === undefined) return;
+    await (content === null ? removeFile(fs, path) : writeWhole(fs, path, content));
+    this.#failing.delete(path);
   }
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../media/clock.ts';
 import type { StreamState } from '../packaging/rendition-state.ts';
 import { type DiskFs, diskFs, isMissing, isTemporary, removeFile } from './disk-fs.ts';
 import { isFolderName } from './disk-inventory.ts';
+import { DiskQueue } from './disk-queue.ts';
 import { LatestFiles } from './latest-files.ts';
 import { decodeState, encodeState } from './state-schema.ts';
 
@@ -37,7 +38,11 @@ export class StateFiles {
     this.#options = options;
     this.#root = join(options.directory, 'state');
     this.#fs = options.fs ?? diskFs;
-    this.#files = new LatestFiles({ fs: this.#fs, onError: options.onError });
+    this.#files = new LatestFiles({
+      fs: this.#fs,
+      queue: new DiskQueue({ clock: options.clock, parallel: 1 }),
+      onError: options.onError,
+    });
   }
 
   /** @returns resolves when this or a newer state is written, or that has failed */
