@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { type DiskFs, diskFs } from '../../src/storage/disk-fs.ts';
 import { openDiskStore } from '../../src/storage/disk-store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { body, faultyFs, MB, makeStore, rejection, systemError } from './support/disk.ts';
@@ -102,16 +103,26 @@ describe('DiskStore', () => {
   });
 
   it('does not bring back what is deleted while it is read', async () => {
-    const gate = makeGate();
-    const fs = faultyFs((operation) => (operation === 'readFile' ? gate.closed : null));
+    const [read, deleted] = [makeGate(), makeGate()];
+    const fs: DiskFs = {
+      ...diskFs,
+      readFile: async (path) => {
+        const data = await diskFs.readFile(path);
+        read.open();
+        await deleted.closed;
+        return data;
+      },
+    };
     const directory = await temporaryDirectory();
     await makeStore(directory).put('live@test/a.ts', body(10));
     const store = makeStore(directory, { cacheBytes: MB, fs });
     await store.open();
     const reading = store.get('live@test/a.ts');
+    await read.closed;
     await store.delete('live@test/a.ts');
-    gate.open();
-    expect(await reading).toBeNull();
+    deleted.open();
+    expect(await reading).toEqual(Buffer.from(body(10)));
+    expect(await store.get('live@test/a.ts')).toBeNull();
     expect([store.bytes, store.cachedBytes]).toEqual([0, 0]);
   });
 
