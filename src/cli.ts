@@ -1,22 +1,33 @@
 #!/usr/bin/env node
-import { networkInterfaces } from 'node:os';
+import { homedir, networkInterfaces, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
+import { signPlayback } from './access/playback-token.ts';
+import { hashKey, newKey } from './access/stream-keys.ts';
 import { createCliLog } from './cli-log.ts';
-import { loadConfig } from './config/load.ts';
-import { createGateway, type GatewayAddress } from './gateway.ts';
+import { type ConfigSources, type LoadedConfig, loadConfig } from './config/load.ts';
+import { settingsOf } from './config/schema.ts';
+import { createGateway, DEFAULT_APP, type Gateway, type GatewayAddress, type Logger } from './gateway.ts';
 import { SluiceError } from './media/errors.ts';
+import { multivariantPath } from './servers/http/hls-address.ts';
 
-const USAGE = `Usage: sluice [options]
+const USAGE = `Usage: sluice [options]            start the gateway
+       sluice config [options]     print the effective configuration and where each value comes from
+       sluice key <name>           make a stream key that publishes as <name>
+       sluice sign <name> [options]  make a signed address for a stream that needs one
 
   --rtmp-port <port>  where OBS publishes (1935; 0 takes any free port)
   --http-port <port>  player page, HLS and API (8080; 0 takes any free port)
   --host <address>    listen on this address only
-  --config <file>     YAML or JSON file with options
+  --config <file>     YAML or JSON file with options; it is watched, changes hold at once
   --demo              publish a bundled clip as live/demo
+  --app <name>        sign: the application (live)
+  --hours <number>    sign: how long the address is valid (6)
   --help              this text
 
 Every option also comes from the environment: SLUICE_RTMP_PORT, SLUICE_HTTP_PORT, SLUICE_HOST, SLUICE_CONFIG …
+All options: docs/configuration.md
 `;
 
 /** After this long a shutdown that hangs is cut short. */
@@ -36,15 +47,34 @@ async function main(): Promise<void> {
     process.stdout.write(USAGE);
     return;
   }
-  const config = await loadConfig({
-    file: flags.config ?? process.env.SLUICE_CONFIG ?? null,
-    env: process.env,
-    flags: flags.options,
-  });
+  const [command = 'start', name] = flags.words;
+  switch (command) {
+    case 'start':
+      return start(flags);
+    case 'config':
+      process.stdout.write((await import('./config/print.ts')).printConfig(await load(flags)));
+      return;
+    case 'key':
+      process.stdout.write(keyScreen(required(name, 'sluice key <name>')));
+      return;
+    case 'sign':
+      process.stdout.write(await signScreen(flags, required(name, 'sluice sign <name>')));
+      return;
+    default:
+      throw new Error(`there is no command ${command}`);
+  }
+}
+
+async function start(flags: Flags): Promise<void> {
+  const { config } = await load(flags);
   const log = createCliLog(process.stderr);
   const gateway = createGateway(config, { logger: log });
   const address = await gateway.start();
   process.stdout.write(startScreen(address, config.host, config.demo ? 'demo' : 'test'));
+  if (flags.file !== null) {
+    const { watchConfigFile } = await import('./config/watch.ts');
+    watchConfigFile(flags.file, () => void reload(flags, gateway, log));
+  }
 
   const shutDown = () => {
     setTimeout(() => process.exit(1), SHUTDOWN_LIMIT_MS).unref();
@@ -60,14 +90,59 @@ async function main(): Promise<void> {
   process.once('SIGINT', shutDown);
 }
 
-function readFlags() {
-  const { values } = parseArgs({
+/** What is wrong in the file changes nothing. */
+async function reload(flags: Flags, gateway: Gateway, log: Logger): Promise<void> {
+  try {
+    const { live, restart } = gateway.reconfigure((await load(flags)).config);
+    if (live.length > 0) log.info({ options: live.join(' ') }, 'configuration changed');
+    if (restart.length > 0) {
+      log.warn({ options: restart.join(' ') }, 'these changes of the configuration need a restart');
+    }
+  } catch (error) {
+    const code = error instanceof SluiceError ? error.code : 'SLUICE_INTERNAL';
+    const reason = error instanceof Error ? error.message : String(error);
+    log.error({ code, reason }, 'the changed configuration is not valid; the old one stays');
+  }
+}
+
+function load({ file, options }: Flags): Promise<LoadedConfig> {
+  return loadConfig({ file, env: process.env, flags: options, system: systemDefaults() });
+}
+
+/** What the machine tells: where state belongs, and how much memory segments may take. */
+function systemDefaults(): NonNullable<ConfigSources['system']> {
+  const { STATE_DIRECTORY, XDG_STATE_HOME } = process.env;
+  const directory =
+    STATE_DIRECTORY === undefined
+      ? { value: join(XDG_STATE_HOME ?? join(homedir(), '.local/state'), 'sluice'), reason: 'default' }
+      : { value: STATE_DIRECTORY, reason: 'STATE_DIRECTORY' };
+  const limit = process.constrainedMemory();
+  const memory = limit > 0 && limit < totalmem() ? limit : totalmem();
+  const maxBytes = { value: Math.floor(memory / 2), reason: 'half of the memory' };
+  return { 'storage.directory': directory, 'storage.maxBytes': maxBytes };
+}
+
+interface Flags {
+  readonly help: boolean;
+  readonly words: readonly string[];
+  readonly file: string | null;
+  readonly app: string;
+  readonly hours: number;
+  /** Dotted keys of the configuration. */
+  readonly options: Readonly<Record<string, string | number | boolean>>;
+}
+
+function readFlags(): Flags {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       'rtmp-port': { type: 'string' },
       'http-port': { type: 'string' },
       host: { type: 'string' },
       config: { type: 'string' },
       demo: { type: 'boolean' },
+      app: { type: 'string', default: 'live' },
+      hours: { type: 'string', default: '6' },
       help: { type: 'boolean', short: 'h' },
     },
   });
@@ -76,7 +151,49 @@ function readFlags() {
   if (values['http-port'] !== undefined) options['http.port'] = Number(values['http-port']);
   if (values.host !== undefined) options.host = values.host;
   if (values.demo !== undefined) options.demo = values.demo;
-  return { help: values.help === true, config: values.config, options };
+  return {
+    help: values.help === true,
+    words: positionals,
+    file: values.config ?? process.env.SLUICE_CONFIG ?? null,
+    app: values.app,
+    hours: Number(values.hours),
+    options,
+  };
+}
+
+function required(word: string | undefined, usage: string): string {
+  if (word === undefined) throw new Error(`usage: ${usage}`);
+  return word;
+}
+
+function keyScreen(name: string): string {
+  const key = newKey();
+  return `
+  Stream key for the encoder, shown only now:
+
+    ${key}
+
+  For the configuration file:
+
+    publish:
+      keys:
+        - name: ${name}
+          key: ${hashKey(key)}
+
+`;
+}
+
+async function signScreen(flags: Flags, name: string): Promise<string> {
+  const { config } = await load(flags);
+  const [secret] = settingsOf(config, flags.app).play.secrets;
+  if (secret === undefined) {
+    throw new Error(`application ${flags.app} has no play.secrets, so its streams need no signed address`);
+  }
+  if (!(flags.hours > 0)) throw new Error('--hours must be a number above 0');
+  const expires = Date.now() / 1000 + flags.hours * 3600;
+  const token = signPlayback(secret, { app: flags.app, name, expires });
+  const path = multivariantPath(flags.app, name, DEFAULT_APP);
+  return `/${path}?token=${token}\n`;
 }
 
 /** What a streamer needs to type into OBS, and where to look. */

@@ -1,9 +1,13 @@
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { Server as NetServer } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify';
 import { pino } from 'pino';
+import { isInRanges, isLoopback } from './access/address-rules.ts';
+import { Gatekeeper } from './access/gatekeeper.ts';
+import { type ConfigChanges, changesBetween } from './config/changes.ts';
 import { parseConfig } from './config/load.ts';
-import type { Config, ConfigInput } from './config/schema.ts';
+import { type ApplicationSettings, type Config, type ConfigInput, settingsOf } from './config/schema.ts';
 import type { Stream } from './live/stream.ts';
 import { StreamRegistry } from './live/stream-registry.ts';
 import { SluiceError } from './media/errors.ts';
@@ -11,18 +15,19 @@ import type { Epoch } from './media/packet.ts';
 import type { Track } from './media/track.ts';
 import type { Warning } from './media/warning.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
+import type { HlsPackager } from './packaging/hls-packager.ts';
 import { gatewayPlugin } from './servers/http/gateway-plugin.ts';
 import { type StreamView, viewStream, warningsOf } from './servers/http/stream-view.ts';
 import { startDemo } from './servers/rtmp/demo-publisher.ts';
 import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
 import { systemClock } from './servers/system-clock.ts';
-import { MemoryStore } from './storage/memory-store.ts';
+import { openStorage, type Storage } from './storage/open-storage.ts';
 
 const VERSION = readVersion();
 /** Application whose streams are at `/hls/<name>.m3u8`. */
-const DEFAULT_APP = 'live';
+export const DEFAULT_APP = 'live';
 const DEMO_KEY = 'demo';
-/** On shutdown viewers get this long to fetch the last segment and ENDLIST, when there are any. */
+/** On shutdown viewers get this long to fetch what is left, when there are any. */
 const DRAIN_MS = 2500;
 const MEDIA_LOG_INTERVAL_MS = 1000;
 const WARNING_CHECK_MS = 1000;
@@ -40,6 +45,8 @@ export interface GatewayEvents {
   ended: [stream: StreamIdentity];
   /** Something to change at the encoder; once per stream and code. */
   warning: [stream: StreamIdentity & { readonly warning: Warning }];
+  /** A segment could not be stored and is lost; other streams and later segments are not affected. */
+  storeError: [stream: StreamIdentity & { readonly error: unknown }];
 }
 
 export interface StreamIdentity {
@@ -79,6 +86,13 @@ export interface Gateway extends EventEmitter<GatewayEvents> {
    * again returns the same promise.
    */
   close(): Promise<void>;
+  /**
+   * Takes new settings without dropping anybody. Streams that exist keep their segment settings.
+   *
+   * @returns what holds now, and what will only hold after a restart
+   * @throws SluiceError SLUICE_CONFIG_INVALID; the old settings stay
+   */
+  reconfigure(config: ConfigInput): ConfigChanges;
   /** Fastify plugin with everything under a prefix of your app: `await app.register(gateway.plugin, { prefix })`. */
   readonly plugin: FastifyPluginAsync;
   /** The streams as `/api/streams` shows them, and who publishes them. */
@@ -98,10 +112,18 @@ export function createGateway(input: ConfigInput = {}, options: GatewayOptions =
 
 class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly plugin: FastifyPluginAsync;
-  readonly #config: Config;
+  /** As the gateway was started; what needs a restart is compared with it. */
+  readonly #startConfig: Config;
+  #config: Config;
+  /** Of applications that have their own. */
+  #settings = new Map<string | null, ApplicationSettings>();
   readonly #log: Logger;
   readonly #registry: StreamRegistry;
-  readonly #outputs: HlsOutputs;
+  readonly #gatekeeper: Gatekeeper;
+  #storage: Storage | null = null;
+  /** Null before the start. */
+  #outputs: HlsOutputs | null = null;
+  readonly #lostSegments = new WeakMap<Stream, number>();
   readonly #mediaLoggedAt = new WeakMap<Stream, number>();
   readonly #warned = new WeakMap<Stream, Set<string>>();
   readonly #rtmp: RtmpServer;
@@ -115,36 +137,38 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
 
   constructor(config: Config, { logger }: GatewayOptions) {
     super();
+    this.#startConfig = config;
     this.#config = config;
+    this.#settings = settingsByApp(config);
     this.#log = logger ?? pino({ enabled: false });
-    this.#registry = new StreamRegistry(
-      {
-        clock: systemClock,
-        graceMs: config.publish.graceWindow * 1000,
-        onState: (stream) => this.#streamChanged(stream),
-        onEpoch: (stream, epoch) => this.#epochBegan(stream, epoch),
-        onSinkFault: (stream, error) => this.#outputFailed(stream, error),
-      },
-      config.publish.takeover,
-      config.publish.maxStreams,
-    );
-    this.#outputs = new HlsOutputs({
-      ...config.hls,
+    this.#registry = new StreamRegistry({
       clock: systemClock,
-      store: new MemoryStore(),
-      onStoreError: (stream, error, uri) =>
-        this.#log.error(
-          { stream: pathOf(stream), segment: uri, err: error },
-          'the store failed with a segment',
+      graceMs: (app) => this.#settingsOf(app).publish.graceWindow * 1000,
+      takeover: (app) => this.#settingsOf(app).publish.takeover,
+      maxStreams: () => this.#config.publish.maxStreams,
+      onState: (stream) => this.#streamChanged(stream),
+      onEpoch: (stream, epoch) => this.#epochBegan(stream, epoch),
+      onSinkFault: (stream, error) => this.#outputFailed(stream, error),
+    });
+    this.#gatekeeper = new Gatekeeper({
+      settings: (app) => this.#settingsOf(app),
+      now: () => systemClock.now() / 1000,
+      onCallbackFailure: ({ action, app, name }, reason, allowed) =>
+        this.#log.warn(
+          { stream: `${app}/${name}`, code: 'SLUICE_CALLBACK_FAILED', reason },
+          `the ${action} callback failed, so it was ${allowed ? 'allowed' : 'refused'}`,
         ),
     });
     this.#rtmp = new RtmpServer({
       registry: this.#registry,
+      authorize: (attempt) => this.#gatekeeper.publish(attempt),
       clock: systemClock,
       log: this.#log,
-      handshakeTimeoutMs: config.rtmp.handshakeTimeout * 1000,
-      idleTimeoutMs: config.rtmp.idleTimeout * 1000,
-      maxConnections: config.rtmp.maxConnections,
+      limits: () => ({
+        handshakeTimeoutMs: this.#config.rtmp.handshakeTimeout * 1000,
+        idleTimeoutMs: this.#config.rtmp.idleTimeout * 1000,
+        maxConnections: this.#config.rtmp.maxConnections,
+      }),
       httpPort: () => this.address.httpPort,
     });
     const plugin = this.#makePlugin(false);
@@ -166,7 +190,16 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const now = systemClock.now();
     return this.#registry
       .list()
-      .flatMap((stream) => viewStream(stream, this.#outputs.of(stream), now, DEFAULT_APP) ?? []);
+      .flatMap((stream) => viewStream(stream, this.#outputOf(stream), now, DEFAULT_APP) ?? []);
+  }
+
+  reconfigure(input: ConfigInput): ConfigChanges {
+    const config = parseConfig(input);
+    const { live } = changesBetween(this.#config, config);
+    const { restart } = changesBetween(this.#startConfig, config);
+    this.#config = config;
+    this.#settings = settingsByApp(config);
+    return { live, restart };
   }
 
   start(): Promise<GatewayAddress> {
@@ -183,14 +216,18 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     if (this.#closing !== null) throw new SluiceError('SLUICE_SHUTTING_DOWN', 'the gateway was closed');
     const { host, rtmp, http, demo } = this.#config;
     try {
+      const waiting = await this.#openStorage();
       if (!this.#embedded) await this.#listenHttp(http.port, host);
       await this.#rtmp.listen(rtmp.port, host);
+      for (const stream of waiting) stream.awaitPublisher();
+      this.#warnOfOpenPort();
       if (demo) {
         const port = this.#rtmp.port ?? rtmp.port;
         await startDemo({ host: host ?? '127.0.0.1', port, app: DEFAULT_APP, key: DEMO_KEY });
       }
     } catch (error) {
       await Promise.all([this.#rtmp.close(), this.#http?.close()]);
+      await this.#storage?.release();
       throw error;
     }
     this.#state = 'running';
@@ -205,6 +242,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const app = Fastify({
       logger: false,
       forceCloseConnections: true,
+      trustProxy: (address) => isInRanges(address, this.#startConfig.http.trustProxy),
       // Viewers that do not read would keep segments alive for ever, and clients that do not write their connections.
       connectionTimeout: HTTP_SILENCE_MS,
       requestTimeout: HTTP_SILENCE_MS,
@@ -232,7 +270,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       standalone,
       hls: {
         defaultApp: DEFAULT_APP,
-        find: (app, name) => this.#outputs.find(app, name),
+        find: (app, name) => this.#outputs?.find(app, name) ?? [],
+        access: this.#gatekeeper,
         onRequest: () => {
           this.#lastViewerAt = systemClock.now();
         },
@@ -248,6 +287,38 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     });
   }
 
+  /** @returns the streams that an earlier process had and that still have viewers to go on with */
+  async #openStorage(): Promise<Stream[]> {
+    const storage = await openStorage({ ...this.#config.storage, clock: systemClock, log: this.#log });
+    this.#storage = storage;
+    const outputs = new HlsOutputs({
+      clock: systemClock,
+      store: storage.store,
+      settings: (app) => this.#settingsOf(app).hls,
+      persistent: storage.persistent,
+      journal: storage.journal,
+      // A web server would serve them to everybody.
+      playlistFiles: (app) => (this.#gatekeeper.isOpen(app) ? storage.playlistFiles : null),
+      onListed: (stream) => this.#segmentListed(stream),
+      onStoreError: (stream, error, uri) => this.#segmentLost(stream, error, uri),
+    });
+    this.#outputs = outputs;
+    const restored: Stream[] = [];
+    for (const state of storage.states) {
+      const { app, name, startedAt, end } = state;
+      const age = systemClock.now() - state.savedAt;
+      if (state.rendition === null || age > this.#settingsOf(app).publish.graceWindow * 1000) {
+        outputs.remember(state);
+        continue;
+      }
+      const stream = this.#registry.restore(app, name, { startedAt, end });
+      outputs.begin(stream, state);
+      restored.push(stream);
+    }
+    storage.startCleaning((name) => outputs.holds(name));
+    return restored;
+  }
+
   async #close(): Promise<void> {
     this.#state = 'closing';
     // A start that is under way ends first; whether it works no longer matters.
@@ -255,14 +326,63 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#state = 'closing';
     if (this.#watch !== null) clearInterval(this.#watch);
     this.#rtmp.stopListening();
-    // The publishers are dismissed; what they sent becomes the last segments, and the playlists end.
-    for (const stream of this.#registry.list()) stream.close();
+    const goesOn = this.#storage?.persistent === true;
+    if (!goesOn) {
+      // The publishers are dismissed; what they sent becomes the last segments, and the playlists end.
+      for (const stream of this.#registry.list()) stream.close();
+    }
+    // Where the next process goes on with the playlists they do not end: the streams only lose their publishers.
     const rtmpClosed = this.#rtmp.close();
-    await this.#outputs.settled();
+    await this.#outputs?.save();
+    if (this.#http !== null) stopListening(this.#http);
+    // The next process may begin now. This one still answers the connections that it has.
+    await this.#storage?.release();
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
     if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
     await rtmpClosed;
     await this.#http?.close();
+  }
+
+  #settingsOf(app: string): ApplicationSettings {
+    const settings = this.#settings.get(app) ?? this.#settings.get(null);
+    if (settings === undefined) throw new SluiceError('SLUICE_INTERNAL', 'there are no settings');
+    return settings;
+  }
+
+  #outputOf(stream: Stream): HlsPackager | null {
+    return this.#outputs?.of(stream) ?? null;
+  }
+
+  #warnOfOpenPort(): void {
+    const { host, publish, callback } = this.#config;
+    if (host !== undefined && (isLoopback(host) || host === 'localhost')) return;
+    const asked = callback.url !== undefined && callback.actions.includes('publish');
+    if (publish.keys.length > 0 || publish.allow.length > 0 || asked) return;
+    this.#log.warn(
+      { code: 'SLUICE_PUBLISH_OPEN', port: this.#rtmp.port },
+      'anybody who reaches the RTMP port can publish: set publish.keys (`sluice key <name>` makes one), publish.allow or callback.url',
+    );
+  }
+
+  #segmentLost(stream: Stream, error: unknown, uri: string): void {
+    const lost = (this.#lostSegments.get(stream) ?? 0) + 1;
+    this.#lostSegments.set(stream, lost);
+    this.emit('storeError', { ...identity(stream), error });
+    // One line when it begins, one when it is over.
+    if (lost > 1) return;
+    const code = error instanceof SluiceError ? error.code : 'SLUICE_STORE_FAILED';
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#log.error(
+      { stream: pathOf(stream), segment: uri, code, reason },
+      'a segment could not be stored and is lost; the stream goes on',
+    );
+  }
+
+  #segmentListed(stream: Stream): void {
+    const lost = this.#lostSegments.get(stream) ?? 0;
+    if (lost === 0) return;
+    this.#lostSegments.delete(stream);
+    this.#log.info({ stream: pathOf(stream), lost }, 'segments can be stored again');
   }
 
   #epochBegan(stream: Stream, { reason, tracks }: Epoch): void {
@@ -294,20 +414,20 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const log = { stream: pathOf(stream) };
     switch (stream.state) {
       case 'live':
-        if (this.#outputs.of(stream) === null) this.#outputs.begin(stream);
+        if (this.#outputOf(stream) === null) this.#outputs?.begin(stream);
         this.#log.info(
           { ...log, peer: stream.publisher?.address, encoder: stream.publisher?.encoder },
           'publishing',
         );
         break;
       case 'grace':
-        this.#log.info(log, 'publisher left, waiting for it');
+        this.#log.info(log, 'no publisher, waiting for one');
         this.emit('grace', identity(stream));
         break;
       case 'closed':
         this.#log.info({ ...log, bytes: stream.stats.bytes }, 'stream ended');
         void this.#outputs
-          .retire(stream, () => this.#registry.remove(stream))
+          ?.retire(stream, () => this.#registry.remove(stream))
           .then(() => this.emit('ended', identity(stream)));
         break;
       case 'idle':
@@ -321,13 +441,24 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       warned = new Set();
       this.#warned.set(stream, warned);
     }
-    for (const warning of warningsOf(stream, this.#outputs.of(stream))) {
+    for (const warning of warningsOf(stream, this.#outputOf(stream))) {
       if (warned.has(warning.code)) continue;
       warned.add(warning.code);
       this.#log.warn({ stream: pathOf(stream), code: warning.code, fix: warning.fix }, warning.message);
       this.emit('warning', { ...identity(stream), warning });
     }
   }
+}
+
+/** Takes no new connections; those that are open get one more answer each and are told to come back. */
+function stopListening({ server }: FastifyInstance): void {
+  server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
+  // The HTTP server's own close would cut connections that a player may be about to use.
+  NetServer.prototype.close.call(server);
+}
+
+function settingsByApp(config: Config): Map<string | null, ApplicationSettings> {
+  return new Map([null, ...Object.keys(config.applications)].map((app) => [app, settingsOf(config, app)]));
 }
 
 function noSchemas(): never {

@@ -16,6 +16,8 @@
  *
  * @packageDocumentation
  */
+export { type PlaybackGrant, signPlayback } from './access/playback-token.ts';
+export type { ConfigChanges } from './config/changes.ts';
 export type { Config, ConfigInput } from './config/schema.ts';
 export {
   createGateway,

@@ -1,17 +1,9 @@
 import { readFileSync } from 'node:fs';
+import type { Document, LineCounter } from 'yaml';
 import { SluiceError } from '../media/errors.ts';
+import { nearest } from './nearest.ts';
+import { OPTIONS, type Option } from './options.ts';
 import { type Config, type ConfigInput, configSchema } from './schema.ts';
-
-/** @throws SluiceError SLUICE_CONFIG_INVALID that names each wrong key */
-export function parseConfig(input: unknown): Config {
-  const result = configSchema.safeParse(input);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map((issue) => {
-    const place = issue.path.length === 0 ? 'the configuration' : issue.path.join('.');
-    return `${place}: ${issue.message}`;
-  });
-  throw new SluiceError('SLUICE_CONFIG_INVALID', problems.join('; '));
-}
 
 export interface ConfigSources {
   /** Path of a YAML or JSON file, or null. */
@@ -20,74 +12,159 @@ export interface ConfigSources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Dotted keys from the command line. */
   readonly flags: Readonly<Record<string, string | number | boolean>>;
+  /** Dotted keys that hold where nobody says anything else, with the reason; what is known of the machine. */
+  readonly system?: Readonly<Record<string, { readonly value: string | number; readonly reason: string }>>;
+}
+
+/** The effective configuration, and for each key that somebody set, who: `sluice.yaml:3`, `--rtmp-port`. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly origins: ReadonlyMap<string, string>;
+}
+
+/** @throws SluiceError SLUICE_CONFIG_INVALID that names each wrong key */
+export function parseConfig(input: unknown): Config {
+  return validate(input, () => null);
 }
 
 /**
  * Reads the file, then the environment over it, then the flags over both.
  *
- * @throws SluiceError SLUICE_CONFIG_INVALID
+ * @throws SluiceError SLUICE_CONFIG_INVALID that names the places
  */
-export async function loadConfig({ file, env, flags }: ConfigSources): Promise<Config> {
-  const merged: ConfigTree = file === null ? {} : await readConfigFile(file);
-  const keys = optionKeys(parseConfig({}));
-  for (const [variable, value] of Object.entries(env)) {
-    // Unknown ones are left alone: Kubernetes sets SLUICE_SERVICE_HOST and the like for a service of this name.
-    const key = keys.find((candidate) => variableOf(candidate) === variable);
-    if (key !== undefined && value !== undefined && value !== '') setKey(merged, key, scalar(value));
+export async function loadConfig({ file, env, flags, system = {} }: ConfigSources): Promise<LoadedConfig> {
+  const fromFile = file === null ? null : await readConfigFile(file);
+  const tree: ConfigTree = fromFile?.tree ?? {};
+  const origins = new Map<string, string>();
+  for (const key of leafKeys(tree)) origins.set(key, fromFile?.placeOf(key.split('.')) ?? String(file));
+  for (const option of OPTIONS) {
+    // Unknown variables are left alone: Kubernetes sets SLUICE_SERVICE_HOST and the like for a service of this name.
+    const text = option.variable === null ? undefined : env[option.variable];
+    if (text === undefined || text === '') continue;
+    setKey(tree, option.key, valueFrom(option, text));
+    origins.set(option.key, String(option.variable));
   }
-  for (const [key, value] of Object.entries(flags)) setKey(merged, key, value);
-  for (const [key, value] of Object.entries(merged)) if (value === null) delete merged[key];
-  return parseConfig(merged);
+  for (const [key, value] of Object.entries(flags)) {
+    setKey(tree, key, value);
+    origins.set(key, `--${key.replace('.', '-')}`);
+  }
+  for (const [key, { value, reason }] of Object.entries(system)) {
+    if (origins.has(key)) continue;
+    setKey(tree, key, value);
+    origins.set(key, reason);
+  }
+  const placeOf = (path: readonly string[]) => {
+    for (let length = path.length; length > 0; length--) {
+      const origin = origins.get(path.slice(0, length).join('.'));
+      if (origin !== undefined) return origin;
+    }
+    return fromFile?.placeOf(path) ?? null;
+  };
+  return { config: validate(tree, placeOf), origins };
 }
 
 interface ConfigTree {
-  /** A key with nothing behind it reads as null. */
-  [key: string]: ConfigTree | string | number | boolean | null;
+  [key: string]: ConfigTree | string[] | string | number | boolean | null;
 }
 
-async function readConfigFile(path: string): Promise<ConfigTree> {
+interface ConfigFile {
+  readonly tree: ConfigTree;
+  /** `sluice.yaml:3`. */
+  readonly placeOf: (path: readonly string[]) => string;
+}
+
+function validate(input: unknown, placeOf: (path: readonly string[]) => string | null): Config {
+  const result = configSchema.safeParse(input);
+  if (result.success) return result.data;
+  const problems = result.error.issues.flatMap((issue) => {
+    const path = issue.path.map(String);
+    if (issue.code !== 'unrecognized_keys') return [problem(path, issue.message, placeOf(path))];
+    return issue.keys.map((key) => {
+      const known = OPTIONS.map((option) => option.key);
+      const similar = nearest([...path, key].join('.'), known);
+      const hint = similar === null ? 'see docs/configuration.md' : `did you mean ${similar}?`;
+      return problem([...path, key], `there is no such option; ${hint}`, placeOf([...path, key]));
+    });
+  });
+  throw new SluiceError('SLUICE_CONFIG_INVALID', problems.join('; '));
+}
+
+/** The value itself is never quoted: it may be a secret. */
+function problem(path: readonly string[], message: string, place: string | null): string {
+  const name = path.length === 0 ? 'the configuration' : path.join('.');
+  return `${place === null ? '' : `${place}: `}${name}: ${message}`;
+}
+
+async function readConfigFile(path: string): Promise<ConfigFile> {
   try {
     const text = readFileSync(path, 'utf8');
     // JSON is YAML too; the parser is loaded only when there is a file, to start faster.
-    const { parse } = await import('yaml');
-    const value: unknown = parse(text);
-    if (value === null || value === undefined) return {};
-    if (typeof value !== 'object' || Array.isArray(value)) throw new Error('it must hold keys and values');
-    return value as ConfigTree;
+    const { LineCounter, parseDocument } = await import('yaml');
+    const lines = new LineCounter();
+    const document = parseDocument(text, { lineCounter: lines });
+    const [error] = document.errors;
+    if (error !== undefined) throw error;
+    const tree: unknown = document.toJS() ?? {};
+    if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) {
+      throw new Error('it must hold keys and values');
+    }
+    removeEmpty(tree as ConfigTree);
+    return { tree: tree as ConfigTree, placeOf: (key) => placeIn(document, lines, path, key) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new SluiceError('SLUICE_CONFIG_INVALID', `${path}: ${reason}`, { cause: error });
   }
 }
 
-/** Dotted names of all options; `host` has no default and is added by hand. */
-function optionKeys(defaults: Config): string[] {
-  const keys = ['host'];
-  for (const [name, value] of Object.entries(defaults)) {
-    if (typeof value === 'object') keys.push(...Object.keys(value).map((inner) => `${name}.${inner}`));
-    else keys.push(name);
+/** The line of the deepest part of the path that the file has. */
+function placeIn(document: Document, lines: LineCounter, file: string, path: readonly string[]): string {
+  for (let length = path.length; length > 0; length--) {
+    const node: unknown = document.getIn(
+      path.slice(0, length).map((part) => (/^\d+$/.test(part) ? Number(part) : part)),
+      true,
+    );
+    const start =
+      typeof node === 'object' && node !== null && 'range' in node && Array.isArray(node.range)
+        ? Number(node.range[0])
+        : null;
+    if (start !== null) return `${file}:${lines.linePos(start).line}`;
   }
-  return keys;
+  return file;
 }
 
-/** `rtmp.maxConnections` → `SLUICE_RTMP_MAX_CONNECTIONS`. */
-function variableOf(key: string): string {
-  const words = key.replaceAll('.', '_').replace(/[A-Z]/g, (letter) => `_${letter}`);
-  return `SLUICE_${words.toUpperCase()}`;
+/** A key with nothing behind it means the default. */
+function removeEmpty(tree: ConfigTree): void {
+  for (const [key, value] of Object.entries(tree)) {
+    if (value === null) delete tree[key];
+    else if (isTree(value)) removeEmpty(value);
+  }
 }
 
-function setKey(tree: ConfigTree, key: string, value: string | number | boolean): void {
+/** Dotted keys of everything that is not a group of options; an application is one option. */
+function leafKeys(tree: ConfigTree, prefix = ''): string[] {
+  return Object.entries(tree).flatMap(([key, value]) =>
+    isTree(value) && prefix === '' && key !== 'applications' ? leafKeys(value, `${key}.`) : [prefix + key],
+  );
+}
+
+function setKey(tree: ConfigTree, key: string, value: ConfigTree[string]): void {
   const [first = '', second] = key.split('.');
   if (second === undefined) {
     tree[first] = value;
     return;
   }
   const branch = tree[first];
-  if (typeof branch === 'object' && branch !== null) branch[second] = value;
+  if (branch !== undefined && isTree(branch)) branch[second] = value;
   else tree[first] = { [second]: value };
 }
 
-function scalar(text: string): string | number | boolean {
+function isTree(value: ConfigTree[string]): value is ConfigTree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function valueFrom(option: Option, text: string): ConfigTree[string] {
+  if (option.list) return text.split(',').map((part) => part.trim());
+  if (option.type === 'text' || option.type === 'address') return text;
   if (text === 'true' || text === 'false') return text === 'true';
   return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
 }

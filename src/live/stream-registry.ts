@@ -1,21 +1,22 @@
 import { SluiceError } from '../media/errors.ts';
-import { type Publication, type Publisher, Stream, type StreamOptions } from './stream.ts';
+import { type Publication, type Publisher, Stream, type StreamOptions, type StreamResume } from './stream.ts';
 
 /** What happens when a name is published that already has a publisher. */
 export type TakeoverPolicy = 'newest' | 'reject';
 
+export interface StreamRegistryOptions extends StreamOptions {
+  readonly takeover: (app: string) => TakeoverPolicy;
+  /** Names known at a time: live, waiting, or ended and not yet removed. */
+  readonly maxStreams: () => number;
+}
+
 /** All streams of the gateway by application and name. */
 export class StreamRegistry {
   readonly #streams = new Map<string, Stream>();
-  readonly #options: StreamOptions;
-  readonly #takeover: TakeoverPolicy;
-  readonly #maxStreams: number;
+  readonly #options: StreamRegistryOptions;
 
-  /** @param maxStreams names known at a time: live, waiting, or ended and not yet removed */
-  constructor(options: StreamOptions, takeover: TakeoverPolicy, maxStreams: number) {
+  constructor(options: StreamRegistryOptions) {
     this.#options = options;
-    this.#takeover = takeover;
-    this.#maxStreams = maxStreams;
   }
 
   get(app: string, name: string): Stream | null {
@@ -35,17 +36,25 @@ export class StreamRegistry {
   publish(app: string, name: string, publisher: Publisher): Publication {
     const key = keyOf(app, name);
     let stream = this.#streams.get(key);
-    if (stream?.state === 'live' && this.#takeover === 'reject') {
+    if (stream?.state === 'live' && this.#options.takeover(app) === 'reject') {
       throw new SluiceError('SLUICE_RTMP_NAME_IN_USE', `${app}/${name} already has a publisher`);
     }
-    if (stream === undefined && this.#streams.size >= this.#maxStreams) {
-      throw new SluiceError('SLUICE_RTMP_LIMIT', `${this.#maxStreams} streams exist already`);
+    const maxStreams = this.#options.maxStreams();
+    if (stream === undefined && this.#streams.size >= maxStreams) {
+      throw new SluiceError('SLUICE_RTMP_LIMIT', `${maxStreams} streams exist already`);
     }
     if (stream === undefined || stream.state === 'closed') {
       stream = new Stream(app, name, this.#options);
       this.#streams.set(key, stream);
     }
     return stream.publish(publisher);
+  }
+
+  /** Adds a stream of an earlier process. It waits for its publisher after `awaitPublisher`. */
+  restore(app: string, name: string, resume: StreamResume): Stream {
+    const stream = new Stream(app, name, this.#options, resume);
+    this.#streams.set(keyOf(app, name), stream);
+    return stream;
   }
 
   /** Forgets a closed stream, unless a new one has its name by now. */

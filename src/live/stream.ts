@@ -29,8 +29,8 @@ export interface Publisher {
 
 export interface StreamOptions {
   readonly clock: Clock;
-  /** How long `grace` lasts. */
-  readonly graceMs: number;
+  /** How long `grace` lasts, by application. */
+  readonly graceMs: (app: string) => number;
   /** Also called with `live` again when a publisher takes over from another. */
   readonly onState: (stream: Stream, state: StreamState) => void;
   readonly onEpoch: (stream: Stream, epoch: Epoch) => void;
@@ -39,6 +39,13 @@ export interface StreamOptions {
    * Called in the middle of a delivery: closing the stream has to wait until that is over.
    */
   readonly onSinkFault: (stream: Stream, error: unknown) => void;
+}
+
+/** A stream as it was before a restart. */
+export interface StreamResume {
+  readonly startedAt: EpochMs;
+  /** End of the newest media; the next publisher continues here. */
+  readonly end: Ticks;
 }
 
 /** One publisher's hold on a stream. After `end` or a takeover its calls do nothing. */
@@ -60,15 +67,29 @@ export class Stream {
   #publisher: Publisher | null = null;
   #timeline: Timeline | null = null;
   #epoch: Epoch | null = null;
+  /** There is something to see already. */
+  #shown = false;
   #startedAt: EpochMs | null = null;
   /** End of the newest media; the next publisher continues from here. */
   #end: Ticks = ORIGIN;
   #cancelGrace: (() => void) | null = null;
 
-  constructor(app: string, name: string, options: StreamOptions) {
+  /** @param resume goes on with what an earlier process had: the stream waits for its publisher */
+  constructor(app: string, name: string, options: StreamOptions, resume: StreamResume | null = null) {
     this.app = app;
     this.name = name;
     this.#options = options;
+    if (resume === null) return;
+    this.#end = resume.end;
+    this.#startedAt = resume.startedAt;
+    this.#shown = true;
+  }
+
+  /** Begins the grace of a resumed stream; its owner has to know it before. */
+  awaitPublisher(): void {
+    const { clock, graceMs } = this.#options;
+    this.#setState('grace');
+    this.#cancelGrace = clock.after(graceMs(this.app), () => this.close());
   }
 
   get state(): StreamState {
@@ -87,6 +108,11 @@ export class Stream {
   /** When the stream began; reconnects do not move it. */
   get startedAt(): EpochMs | null {
     return this.#startedAt;
+  }
+
+  /** End of the newest media. */
+  get end(): Ticks {
+    return this.#end;
   }
 
   addSink(sink: MediaSink): void {
@@ -111,7 +137,7 @@ export class Stream {
         packet: (packet) => this.#deliver(packet),
         end: () => this.#forEachSink((sink) => sink.end()),
       },
-      { clock: this.#options.clock, origin: this.#end, reason: this.#epoch === null ? 'start' : 'reconnect' },
+      { clock: this.#options.clock, origin: this.#end, reason: this.#shown ? 'reconnect' : 'start' },
     );
     this.#timeline = timeline;
     this.#setState('live');
@@ -144,14 +170,9 @@ export class Stream {
   #publisherLeft(): void {
     this.#endTimeline();
     this.#publisher = null;
-    const { clock, graceMs } = this.#options;
     // Nothing was ever shown, so there is nobody to wait with.
-    if (this.#epoch === null || graceMs === 0) {
-      this.close();
-      return;
-    }
-    this.#setState('grace');
-    this.#cancelGrace = clock.after(graceMs, () => this.close());
+    if (!this.#shown || this.#options.graceMs(this.app) === 0) this.close();
+    else this.awaitPublisher();
   }
 
   #endTimeline(): void {
@@ -163,6 +184,7 @@ export class Stream {
 
   #announceEpoch(epoch: Epoch): void {
     this.#epoch = epoch;
+    this.#shown = true;
     this.stats.reset(epoch.tracks.find((track) => track.kind === 'video')?.id ?? null);
     this.#forEachSink((sink) => sink.epoch(epoch));
     this.#options.onEpoch(this, epoch);

@@ -8,14 +8,19 @@ export const ERRORS = {
   SLUICE_AMF_LIMIT: 'The AMF data is nested too deeply or has too many values. No real encoder sends this.',
   SLUICE_CODEC_MALFORMED:
     'A decoder configuration record or parameter set cannot be parsed. Restart the encoder; if it stays, its output is broken.',
-  SLUICE_CONFIG_INVALID: 'The configuration has a wrong key or value. The message names the place.',
+  SLUICE_CONFIG_INVALID:
+    'The configuration has a wrong key or value. The message names the place; docs/configuration.md has every option.',
   SLUICE_FLV_MALFORMED: 'An audio or video message is shorter than its header says. The encoder is broken.',
   SLUICE_HTTP_BAD_REQUEST:
     'The HTTP request cannot be understood or is not allowed. Check its path and headers.',
   SLUICE_HTTP_NOT_FOUND: 'There is nothing at this address. Open / for the list of live streams.',
   SLUICE_INTERNAL: 'A fault inside Sluice. Please report it with the log lines around it.',
+  SLUICE_PLAY_DENIED:
+    'This stream may not be played with this address. It is not signed, has expired, or is refused by a rule: get a new link.',
   SLUICE_PORT_UNAVAILABLE:
     'A port cannot be opened. Stop the program that uses it or choose another with --rtmp-port / --http-port.',
+  SLUICE_PUBLISH_DENIED:
+    'Publishing is not allowed with this stream key or from this address. Check the stream key in the encoder.',
   SLUICE_RTMP_BAD_CHUNK: 'The RTMP chunk stream is not decodable. The connection is closed.',
   SLUICE_RTMP_BAD_MESSAGE:
     'An RTMP control message or command has impossible content. The connection is closed.',
@@ -30,6 +35,8 @@ export const ERRORS = {
     'Somebody else is publishing under this name. Stop the other encoder or set publish.takeover to "newest".',
   SLUICE_RTMP_NOT_RTMP: 'The client on the RTMP port does not speak RTMP.',
   SLUICE_RTMP_REPLACED: 'A newer publisher took over this stream name.',
+  SLUICE_STORE_IN_USE:
+    'Another process keeps its segments in storage.directory. Stop it, or give this one a directory of its own.',
   SLUICE_SHUTTING_DOWN: 'The gateway is shutting down, or the stream was ended here. Connect again later.',
   SLUICE_STORE_BUSY:
     'The disk does not keep up or does not answer. Look for a failing device or a hanging network file system.',

@@ -17,6 +17,15 @@ export class BandwidthMeter {
   /** Highest rate of a single segment, for streams that are shorter than half a target duration. */
   #highest = 0;
 
+  /**
+   * Goes on from what was measured before a restart: the rates in bits per second, over this much media.
+   */
+  resume(peak: number, average: number, duration: Ticks): void {
+    this.#peak = peak;
+    this.#duration = duration;
+    this.#bits = average * secondsFromTicks(duration);
+  }
+
   add(bytes: number, duration: Ticks, targetDuration: number): void {
     if (duration <= 0) return;
     const measured = { bits: bytes * 8, duration };

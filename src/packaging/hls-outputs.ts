@@ -1,19 +1,46 @@
 import { randomBytes } from 'node:crypto';
+import { renderMediaPlaylist, renderMultivariantPlaylist } from '../formats/m3u8/playlist.ts';
 import type { Stream } from '../live/stream.ts';
+import { streamFolder } from '../live/stream-name.ts';
 import { HlsPackager, type HlsPackagerOptions } from './hls-packager.ts';
+import type { StreamState } from './rendition-state.ts';
+import type { PlaylistFiles, StreamJournal } from './segment-store.ts';
 
+/** File name of a stream's media playlist inside its folder. */
+export const MEDIA_PLAYLIST = 'media.m3u8';
+/** … and of its multivariant playlist, where a web server maps `<name>.m3u8` to it. */
+const MULTIVARIANT_PLAYLIST = 'multivariant.m3u8';
 /** Ended playlists stay at least this long, however short they were. */
 const SHORTEST_AFTERLIFE_MS = 10_000;
 /** Over a minute at 100 Mb/s. A publisher whose timestamps stand still would otherwise fill the memory. */
 const MAX_STREAM_BYTES = 1024 * 1024 * 1024;
+/** Ended streams whose numbers are remembered; publishers choose the names. */
+const MAX_REMEMBERED = 10_000;
+/** Segment names are all that protects the segments of a stream that needs a signed URL. */
+const SESSION_BYTES = 12;
 
-export interface HlsOutputsOptions
-  extends Pick<
-    HlsPackagerOptions,
-    'clock' | 'store' | 'segmentDuration' | 'maxSegmentDuration' | 'listedSegments'
-  > {
+/** The settings of one application. */
+export type HlsSettings = Pick<
+  HlsPackagerOptions,
+  'segmentDuration' | 'maxSegmentDuration' | 'listedSegments'
+>;
+
+export interface HlsOutputsOptions extends Pick<HlsPackagerOptions, 'clock' | 'store'> {
+  /** What holds for streams that begin now. */
+  readonly settings: (app: string) => HlsSettings;
+  /** The store outlives the process, so what is listed should too. */
+  readonly persistent: boolean;
+  /** Where streams are written down; null when nothing is. */
+  readonly journal: StreamJournal | null;
+  /** Where playlists go as files for a web server; null for streams that nobody else may serve. */
+  readonly playlistFiles: (app: string) => PlaylistFiles | null;
+  /** A playlist has changed. */
+  readonly onListed: (stream: Stream) => void;
   readonly onStoreError: (stream: Stream, error: unknown, uri: string) => void;
 }
+
+/** Where a name goes on when it is published again. */
+type Numbers = Pick<StreamState, 'nextMediaSequence' | 'nextDiscontinuitySequence'>;
 
 /**
  * The packagers of all streams. When a name is published anew after its stream ended, the old one's segments stay for
@@ -24,6 +51,8 @@ export class HlsOutputs {
   readonly #packagers = new Map<Stream, HlsPackager>();
   /** By app/name, newest first. */
   readonly #byPath = new Map<string, HlsPackager[]>();
+  /** By folder: of names that are not in `#byPath`, the least recent first. */
+  readonly #remembered = new Map<string, Numbers>();
 
   constructor(options: HlsOutputsOptions) {
     this.#options = options;
@@ -38,22 +67,55 @@ export class HlsOutputs {
     return this.#byPath.get(`${app}/${name}`) ?? [];
   }
 
-  /** Makes the stream's packager a sink of it. Once per stream. */
-  begin(stream: Stream): void {
-    const { onStoreError, clock, ...options } = this.#options;
-    const path = `${stream.app}/${stream.name}`;
+  /** Lets a name that an earlier process published go on with its numbers. */
+  remember({ app, name, ...state }: StreamState): void {
+    this.#remember(streamFolder(app, name), state);
+  }
+
+  /**
+   * Makes the stream's packager a sink of it. Once per stream.
+   *
+   * @param resume what an earlier process had of it
+   */
+  begin(stream: Stream, resume: StreamState | null = null): void {
+    const { clock, store, settings, journal, persistent, onListed, onStoreError } = this.#options;
+    const path = pathOf(stream);
+    const folder = folderOf(stream);
     const predecessors = this.#byPath.get(path) ?? [];
+    const before: Numbers = resume ?? predecessors[0] ?? this.#remembered.get(folder) ?? NOTHING;
+    this.#remembered.delete(folder);
     const now = clock.now();
-    const packager = new HlsPackager({
-      ...options,
+    let saved = before.nextDiscontinuitySequence;
+    const packager: HlsPackager = new HlsPackager({
+      ...settings(stream.app),
       clock,
-      storePrefix: `${path}/`,
+      store,
+      storePrefix: `${folder}/`,
       maxBytes: MAX_STREAM_BYTES,
-      session: `${Math.floor(now).toString(36)}${randomBytes(3).toString('hex')}`,
-      // Seconds since 1970 never fall back, also not over a restart, and segments are not shorter than a second; but
-      // discontinuities make short ones, and players may still remember an ended stream of this name.
-      firstMediaSequence: Math.max(Math.floor(now / 1000), predecessors[0]?.nextMediaSequence ?? 0),
-      firstDiscontinuitySequence: predecessors[0]?.nextDiscontinuitySequence ?? 0,
+      session: `${Math.floor(now).toString(36)}${randomBytes(SESSION_BYTES).toString('hex')}`,
+      // A playlist that goes on cannot have a hole in its numbers. A new one starts at the seconds since 1970: they
+      // never fall back, also not when nothing was remembered, and segments are not shorter than a second.
+      firstMediaSequence:
+        resume?.rendition != null
+          ? before.nextMediaSequence
+          : Math.max(Math.floor(now / 1000), before.nextMediaSequence),
+      firstDiscontinuitySequence:
+        resume?.rendition?.discontinuitySequence ?? before.nextDiscontinuitySequence,
+      resume: resume?.rendition ?? null,
+      beforeListing:
+        journal === null
+          ? null
+          : async () => {
+              // Without the segments only the numbers matter, and only those that the time of day does not give.
+              const next = packager.nextDiscontinuitySequence;
+              if (!persistent && next === saved) return;
+              saved = next;
+              await journal.save(folder, stateOf(stream, packager, persistent, clock.now()));
+            },
+      onListed: () => {
+        this.#writePlaylists(stream, packager);
+        onListed(stream);
+      },
       onStoreError: (error, uri) => onStoreError(stream, error, uri),
     });
     this.#packagers.set(stream, packager);
@@ -64,6 +126,17 @@ export class HlsOutputs {
   /** Resolves when everything cut so far is listed. */
   async settled(): Promise<void> {
     await Promise.all([...this.#packagers.values()].map((packager) => packager.settled()));
+  }
+
+  /** Writes every stream down for the next process. */
+  async save(): Promise<void> {
+    await this.settled();
+    const { journal, clock, persistent } = this.#options;
+    await Promise.all(
+      [...this.#packagers].map(([stream, packager]) =>
+        journal?.save(folderOf(stream), stateOf(stream, packager, persistent, clock.now())),
+      ),
+    );
   }
 
   /**
@@ -77,19 +150,86 @@ export class HlsOutputs {
     if (packager === undefined) return;
     await packager.settled();
     const empty = packager.window.segments.length === 0;
+    const { clock, journal } = this.#options;
+    if (!empty) await journal?.save(folderOf(stream), stateOf(stream, packager, false, clock.now()));
     const afterlife = empty ? 0 : Math.max(packager.windowMs, SHORTEST_AFTERLIFE_MS);
-    this.#options.clock.after(afterlife, () => {
+    clock.after(afterlife, () => {
       this.#forget(stream, packager);
       gone();
       void packager.discard();
     });
   }
 
+  /** Whether this segment of the store belongs to a stream; `name` is `<folder>/<file>`. */
+  holds(name: string): boolean {
+    for (const [stream, packager] of this.#packagers) {
+      const prefix = `${folderOf(stream)}/`;
+      if (name.startsWith(prefix) && packager.has(name.slice(prefix.length))) return true;
+    }
+    return false;
+  }
+
   #forget(stream: Stream, packager: HlsPackager): void {
     this.#packagers.delete(stream);
-    const path = `${stream.app}/${stream.name}`;
+    const path = pathOf(stream);
     const left = (this.#byPath.get(path) ?? []).filter((other) => other !== packager);
-    if (left.length > 0) this.#byPath.set(path, left);
-    else this.#byPath.delete(path);
+    if (left.length > 0) {
+      this.#byPath.set(path, left);
+      return;
+    }
+    this.#byPath.delete(path);
+    const { nextMediaSequence, nextDiscontinuitySequence } = packager;
+    this.#remember(folderOf(stream), { nextMediaSequence, nextDiscontinuitySequence });
+    for (const file of [MEDIA_PLAYLIST, MULTIVARIANT_PLAYLIST]) {
+      void this.#options.playlistFiles(stream.app)?.deletePlaylist(`${folderOf(stream)}/${file}`);
+    }
   }
+
+  #remember(folder: string, { nextMediaSequence, nextDiscontinuitySequence }: Numbers): void {
+    this.#remembered.set(folder, { nextMediaSequence, nextDiscontinuitySequence });
+    for (const oldest of this.#remembered.keys()) {
+      if (this.#remembered.size <= MAX_REMEMBERED) break;
+      this.#remembered.delete(oldest);
+      void this.#options.journal?.remove(oldest);
+    }
+  }
+
+  #writePlaylists(stream: Stream, packager: HlsPackager): void {
+    const files = this.#options.playlistFiles(stream.app);
+    const variant = packager.variant(`${stream.name}/${MEDIA_PLAYLIST}`);
+    if (files === null || variant === null) return;
+    const folder = folderOf(stream);
+    files.putPlaylist(`${folder}/${MEDIA_PLAYLIST}`, renderMediaPlaylist(packager.window));
+    files.putPlaylist(`${folder}/${MULTIVARIANT_PLAYLIST}`, renderMultivariantPlaylist([variant]));
+  }
+}
+
+const NOTHING: Numbers = { nextMediaSequence: 0, nextDiscontinuitySequence: 0 };
+
+function pathOf({ app, name }: Stream): string {
+  return `${app}/${name}`;
+}
+
+function folderOf({ app, name }: Stream): string {
+  return streamFolder(app, name);
+}
+
+function stateOf(
+  stream: Stream,
+  packager: HlsPackager,
+  withRendition: boolean,
+  savedAt: number,
+): StreamState {
+  const { app, name, startedAt, end } = stream;
+  const { nextMediaSequence, nextDiscontinuitySequence, state } = packager;
+  return {
+    app,
+    name,
+    savedAt,
+    startedAt: startedAt ?? savedAt,
+    end,
+    rendition: withRendition ? state : null,
+    nextMediaSequence,
+    nextDiscontinuitySequence,
+  };
 }

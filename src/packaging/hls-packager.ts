@@ -10,6 +10,7 @@ import type { Warning } from '../media/warning.ts';
 import { BandwidthMeter } from './bandwidth.ts';
 import { FrameRateMeter } from './frame-rate.ts';
 import { packagingWarnings } from './packaging-warnings.ts';
+import type { RenditionDescription, RenditionState } from './rendition-state.ts';
 import { SegmentHistory } from './segment-history.ts';
 import type { SegmentStore } from './segment-store.ts';
 import { Segmenter } from './segmenter.ts';
@@ -18,6 +19,8 @@ import { WallAnchor } from './wall-anchor.ts';
 
 /** Larger segments are cut wherever they are; nobody can play a rate this high over HTTP anyway. */
 const MAX_SEGMENT_BYTES = 50 * 1024 * 1024;
+/** Segments that may wait for the store; when it hangs, later ones are lost rather than filling the memory. */
+const MAX_UNSTORED = 8;
 const DEFAULT_FRAME = ticksFromSeconds(0.04);
 
 export interface HlsPackagerOptions {
@@ -40,10 +43,16 @@ export interface HlsPackagerOptions {
   readonly maxBytes: number;
   /** A segment could not be stored and is not listed, or could not be deleted. */
   readonly onStoreError: (error: unknown, uri: string) => void;
+  /** What was listed before a restart, whose segments the store has; null for a new rendition. */
+  readonly resume: RenditionState | null;
+  /**
+   * The store has a new segment, and `packager.state` includes it. It is listed when this resolves, so that nothing
+   * that a player has seen is forgotten in a crash.
+   */
+  readonly beforeListing: (() => Promise<void>) | null;
+  /** The playlist has changed. */
+  readonly onListed: () => void;
 }
-
-/** What the multivariant playlist says of the media itself. */
-type Description = Pick<Variant, 'codecs' | 'resolution' | 'frameRate'>;
 
 interface OpenSegment {
   readonly start: Ticks;
@@ -72,7 +81,7 @@ export class HlsPackager implements MediaSink {
   #tracks: readonly Track[] = [];
   #segment: OpenSegment | null = null;
   /** The newest listed segment's media: what a change announces only once there is a segment of it. */
-  #described: Description | null = null;
+  #described: RenditionDescription | null = null;
   /** Given out when a segment is listed, so that one the store refused leaves no hole in the numbers. */
   #nextMediaSequence: number;
   /** Number of the next segment's name. */
@@ -85,6 +94,10 @@ export class HlsPackager implements MediaSink {
   #announcedKeyframeInterval: Ticks | null = null;
   #lastFrame: { track: Track; dts: Ticks } | null = null;
   #forcedCuts = 0;
+  /** What viewers see; behind the history while a new segment is being written down. */
+  #published: MediaWindow;
+  /** Segments handed to the store and not listed yet. */
+  #unstored = 0;
   /** Store writes in order; the playlist follows it. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -95,13 +108,26 @@ export class HlsPackager implements MediaSink {
       longestSegment(options.maxSegmentDuration),
     );
     this.#history = new SegmentHistory(options.listedSegments, options.firstDiscontinuitySequence);
+    if (options.resume !== null) this.#resume(options.resume);
+    this.#published = this.#history.window;
     this.#nextMediaSequence = options.firstMediaSequence;
     this.#nextName = options.firstMediaSequence;
   }
 
   /** What the playlist lists; its `segments` are empty before the first one is finished. */
   get window(): MediaWindow {
-    return this.#history.window;
+    return this.#published;
+  }
+
+  /** What it takes to go on after a restart; null before the first segment. */
+  get state(): RenditionState | null {
+    if (this.#described === null) return null;
+    return {
+      ...this.#history.window,
+      retired: this.#history.retired,
+      description: this.#described,
+      bandwidth: { peak: this.#bandwidth.peak, average: this.#bandwidth.average },
+    };
   }
 
   /** Listed media in ms: how long an ended playlist and its segments are worth keeping. */
@@ -152,6 +178,11 @@ export class HlsPackager implements MediaSink {
     };
   }
 
+  /** Whether this segment can be fetched. */
+  has(uri: string): boolean {
+    return this.#history.has(uri);
+  }
+
   /** A finished segment by its name in the playlist; null when unknown or expired. */
   async segment(uri: string): Promise<Uint8Array | null> {
     return this.#history.has(uri) ? this.#options.store.get(this.#options.storePrefix + uri) : null;
@@ -166,7 +197,7 @@ export class HlsPackager implements MediaSink {
     this.#anchor.reset(epoch.start, epoch.startedAt);
     this.#frameRate.reset();
     this.#lastFrame = null;
-    this.#interrupted = this.#nextName > this.#options.firstMediaSequence;
+    this.#interrupted = this.#nextName > this.#options.firstMediaSequence || this.#options.resume !== null;
   }
 
   packet(packet: Packet): void {
@@ -203,7 +234,10 @@ export class HlsPackager implements MediaSink {
 
   close(): void {
     this.end();
-    this.#writing = this.#writing.then(() => this.#history.end());
+    this.#writing = this.#writing.then(() => {
+      this.#history.end();
+      this.#publish();
+    });
   }
 
   /** Resolves when everything handed to the store so far is listed. */
@@ -215,6 +249,19 @@ export class HlsPackager implements MediaSink {
   async discard(): Promise<void> {
     await this.#writing;
     await Promise.all(this.#history.uris().map((uri) => this.#delete(uri)));
+  }
+
+  #resume(state: RenditionState): void {
+    this.#history.resume(state);
+    this.#targetDuration = state.targetDuration;
+    this.#segmenter.limit(this.#limit());
+    this.#described = state.description;
+    this.#bandwidth.resume(state.bandwidth.peak, state.bandwidth.average, this.#history.duration);
+  }
+
+  #publish(): void {
+    this.#published = this.#history.window;
+    this.#options.onListed();
   }
 
   #limit(): Ticks {
@@ -268,11 +315,18 @@ export class HlsPackager implements MediaSink {
     const programDateTime = this.#anchor.wallTime(start);
     this.#anchor.observe(end, clock.now(), duration);
     const info = { uri, duration, bytes: data.length, programDateTime, discontinuity, independent };
+    if (this.#unstored >= MAX_UNSTORED) {
+      this.#lost = true;
+      const waiting = new SluiceError('SLUICE_STORE_BUSY', `${MAX_UNSTORED} segments wait for the store`);
+      this.#options.onStoreError(waiting, uri);
+      return;
+    }
     const description = this.#describe();
+    this.#unstored++;
     this.#writing = this.#writing.then(() => this.#store(info, data, description));
   }
 
-  #describe(): Description {
+  #describe(): RenditionDescription {
     const video = this.#video;
     return {
       codecs: [video, this.#audio].flatMap((track) => track?.codecString ?? []),
@@ -284,15 +338,17 @@ export class HlsPackager implements MediaSink {
   async #store(
     info: Omit<SegmentInfo, 'mediaSequence'>,
     data: Buffer,
-    description: Description,
+    description: RenditionDescription,
   ): Promise<void> {
-    const { clock, store, storePrefix, onStoreError } = this.#options;
+    const { clock, store, storePrefix, onStoreError, beforeListing } = this.#options;
     try {
       await store.put(storePrefix + info.uri, data);
     } catch (error) {
       this.#lost = true;
       onStoreError(error, info.uri);
       return;
+    } finally {
+      this.#unstored--;
     }
     const mediaSequence = this.#nextMediaSequence++;
     const discontinuity = info.discontinuity || this.#lost;
@@ -300,6 +356,8 @@ export class HlsPackager implements MediaSink {
     this.#bandwidth.add(info.bytes, info.duration, this.#targetDuration ?? 1);
     this.#described = description;
     this.#history.append({ ...info, mediaSequence, discontinuity }, clock.now());
+    if (beforeListing !== null) await beforeListing();
+    this.#publish();
     await Promise.all(this.#history.takeExpired(clock.now()).map((uri) => this.#delete(uri)));
   }
 

@@ -1,14 +1,9 @@
 import type { MediaWindow, SegmentInfo } from '../formats/m3u8/playlist.ts';
 import { type EpochMs, msFromTicks, secondsFromTicks, type Ticks } from '../media/time.ts';
+import type { RenditionState, RetiredSegment } from './rendition-state.ts';
 
 /** RFC 8216 6.2.2: never let the playlist get shorter than three target durations. */
 const SHORTEST_WINDOW = 3;
-
-interface Retired {
-  readonly uri: string;
-  readonly bytes: number;
-  readonly until: EpochMs;
-}
 
 /**
  * The segments of one rendition: those listed, as an immutable {@link MediaWindow}, and those that have left the list
@@ -19,7 +14,7 @@ export class SegmentHistory {
   #window: MediaWindow;
   #duration: Ticks = 0;
   #bytes = 0;
-  #retired: Retired[] = [];
+  #retired: RetiredSegment[] = [];
 
   /**
    * @param listed segments in the playlist; more where three target durations need more
@@ -42,6 +37,18 @@ export class SegmentHistory {
   /** Listed media. */
   get duration(): Ticks {
     return this.#duration;
+  }
+
+  get retired(): readonly RetiredSegment[] {
+    return this.#retired;
+  }
+
+  /** Goes on with what was listed before a restart. Before anything else. */
+  resume({ retired, targetDuration, discontinuitySequence, segments, ended }: RenditionState): void {
+    this.#window = { targetDuration, discontinuitySequence, segments, ended };
+    this.#retired = [...retired];
+    for (const { duration } of segments) this.#duration += duration;
+    for (const { bytes } of [...segments, ...retired]) this.#bytes += bytes;
   }
 
   /** Fixes EXT-X-TARGETDURATION, in seconds. Once. */

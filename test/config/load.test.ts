@@ -13,17 +13,22 @@ function fileWith(text: string, name = 'sluice.yaml'): string {
   return path;
 }
 
-function load(sources: Partial<ConfigSources>) {
-  return loadConfig({ file: null, env: {}, flags: {}, ...sources });
+async function load(sources: Partial<ConfigSources>) {
+  return (await loadConfig({ file: null, env: {}, flags: {}, ...sources })).config;
 }
 
 describe('parseConfig', () => {
   it('fills in every default', () => {
     expect(parseConfig({})).toEqual({
       rtmp: { port: 1935, maxConnections: 1000, handshakeTimeout: 10, idleTimeout: 30 },
-      http: { port: 8080 },
-      publish: { takeover: 'newest', graceWindow: 60, maxStreams: 1000 },
+      http: { port: 8080, trustProxy: [] },
+      api: {},
+      publish: { takeover: 'newest', graceWindow: 60, maxStreams: 1000, keys: [], allow: [], deny: [] },
+      play: { secrets: [], allow: [], deny: [], listed: true },
+      callback: { actions: ['publish'], timeout: 5, onError: 'deny' },
       hls: { segmentDuration: 2, maxSegmentDuration: 10, listedSegments: 6 },
+      storage: { type: 'memory', maxAge: 3600 },
+      applications: {},
       demo: false,
     });
   });

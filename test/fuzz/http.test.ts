@@ -3,6 +3,7 @@ import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HlsPackager } from '../../src/packaging/hls-packager.ts';
 import { gatewayPlugin } from '../../src/servers/http/gateway-plugin.ts';
+import { OPEN_ACCESS } from '../support/open-access.ts';
 import { publishClip } from '../support/publish-clip.ts';
 
 const app = Fastify();
@@ -20,6 +21,7 @@ beforeAll(async () => {
       hls: {
         defaultApp: 'live',
         find: (application, name) => (application === 'live' && name === 'test' ? [packager] : []),
+        access: OPEN_ACCESS,
         onRequest: () => {},
       },
       api: { version: '0', defaultApp: 'live', rtmpPort: () => 1935, streams: () => [], ready: () => true },

@@ -25,7 +25,7 @@ it('drops, counts and reports a damaged message, and goes on', async () => {
 it('lets faults that are not the publisher’s pass through', () => {
   const stream = new Stream('live', 'a', {
     clock: new FakeClock(),
-    graceMs: 0,
+    graceMs: () => 0,
     onState: () => {},
     onEpoch: () => {
       throw new TypeError('a fault in the gateway');

@@ -6,11 +6,15 @@ import { encoded } from '../media/support.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 function registry(takeover: TakeoverPolicy, maxStreams = 10): StreamRegistry {
-  return new StreamRegistry(
-    { clock: new FakeClock(), graceMs: 1000, onState: () => {}, onEpoch: () => {}, onSinkFault: () => {} },
-    takeover,
-    maxStreams,
-  );
+  return new StreamRegistry({
+    clock: new FakeClock(),
+    graceMs: () => 1000,
+    takeover: () => takeover,
+    maxStreams: () => maxStreams,
+    onState: () => {},
+    onEpoch: () => {},
+    onSinkFault: () => {},
+  });
 }
 
 function publisher(): Publisher & { count: number } {

@@ -36,7 +36,7 @@ function rig(graceMs = 60_000) {
   const faults: unknown[] = [];
   const stream = new Stream('live', 'cam', {
     clock,
-    graceMs,
+    graceMs: () => graceMs,
     onState: (_stream, state) => states.push(state),
     onEpoch: (_stream, epoch) => epochs.push(epoch),
     onSinkFault: (_stream, error) => faults.push(error),

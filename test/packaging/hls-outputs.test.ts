@@ -11,14 +11,16 @@ function rig() {
   const outputs = new HlsOutputs({
     clock,
     store,
-    segmentDuration: 2,
-    maxSegmentDuration: 10,
-    listedSegments: 6,
+    settings: () => ({ segmentDuration: 2, maxSegmentDuration: 10, listedSegments: 6 }),
+    persistent: false,
+    journal: null,
+    playlistFiles: () => null,
+    onListed: () => {},
     onStoreError: (_stream, error) => {
       throw error;
     },
   });
-  const quiet = { clock, graceMs: 0, onState: () => {}, onEpoch: () => {}, onSinkFault: () => {} };
+  const quiet = { clock, graceMs: () => 0, onState: () => {}, onEpoch: () => {}, onSinkFault: () => {} };
   const publish = async (seconds: number) => {
     const stream = new Stream('live', 'test', quiet);
     outputs.begin(stream);

@@ -172,7 +172,7 @@ export class Studio {
     this.#options = options;
     this.stream = new Stream('live', 'test', {
       clock: this.clock,
-      graceMs: options.graceMs ?? 60_000,
+      graceMs: () => options.graceMs ?? 60_000,
       onState: (_stream, state) => this.states.push(state),
       onEpoch: () => {},
       onSinkFault: (_stream, error) => this.sinkFaults.push(error),
@@ -189,6 +189,9 @@ export class Studio {
       listedSegments: 6,
       maxBytes: 100_000_000,
       onStoreError: (_error, uri) => this.storeErrors.push(uri),
+      resume: null,
+      beforeListing: null,
+      onListed: () => {},
       ...options.packager,
     });
     this.stream.addSink(this.#recorder());

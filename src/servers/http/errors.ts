@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyReply } from 'fastify';
-import type { ErrorCode } from '../../media/errors.ts';
+import { type ErrorCode, SluiceError } from '../../media/errors.ts';
 
 /** Every error answer has this body. */
 export interface ErrorBody {
@@ -15,11 +15,15 @@ export function sendNotFound(reply: FastifyReply, message: string): FastifyReply
 
 /** What a handler or a plugin threw. Only the client's own mistakes are explained to it. */
 export function sendError(
-  error: FastifyError,
+  error: FastifyError | SluiceError,
   reply: FastifyReply,
   onFault: (error: Error) => void,
 ): FastifyReply {
-  const status = error.statusCode ?? 500;
+  if (error instanceof SluiceError && error.code === 'SLUICE_PLAY_DENIED') {
+    const denied: ErrorBody = { code: error.code, message: `${error.message}. ${error.advice}` };
+    return reply.code(403).header('cache-control', 'no-store').send(denied);
+  }
+  const status = ('statusCode' in error ? error.statusCode : null) ?? 500;
   if (status >= 500) onFault(error);
   const body: ErrorBody =
     status >= 500

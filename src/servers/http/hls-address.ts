@@ -1,6 +1,3 @@
-/** File name of a stream's media playlist inside its folder. */
-export const MEDIA_PLAYLIST = 'media.m3u8';
-
 /** What a path below `/hls/` may mean. */
 export interface HlsAddress {
   readonly app: string;

@@ -1,17 +1,27 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import parseRange from 'range-parser';
+import type { PlayAttempt } from '../../access/gatekeeper.ts';
 import { renderMediaPlaylist, renderMultivariantPlaylist } from '../../formats/m3u8/playlist.ts';
+import { MEDIA_PLAYLIST } from '../../packaging/hls-outputs.ts';
 import type { HlsPackager } from '../../packaging/hls-packager.ts';
 import { sendNotFound } from './errors.ts';
-import { hlsAddresses, MEDIA_PLAYLIST } from './hls-address.ts';
+import { hlsAddresses } from './hls-address.ts';
 import { type Rendered, render } from './rendered.ts';
 
 export interface HlsRoutesOptions {
   readonly defaultApp: string;
   /** The packagers of a name, newest first: that of its stream, and of ended ones before it for a while. */
   readonly find: (app: string, name: string) => readonly HlsPackager[];
+  readonly access: PlayAccess;
   /** Called for every playlist and segment served. */
   readonly onRequest: () => void;
+}
+
+/** Who may play; see `Gatekeeper`. What is refused is thrown. */
+export interface PlayAccess {
+  isOpen(app: string): boolean;
+  enter(attempt: PlayAttempt): (string | null) | Promise<string | null>;
+  follow(attempt: PlayAttempt): void;
 }
 
 /** `gzip;q=0` is a refusal (RFC 9110 12.4.2). */
@@ -22,9 +32,11 @@ const SEGMENT_CACHE = 'public, max-age=31536000, immutable';
 
 /**
  * Playlists and segments. The bytes are the same for every viewer, without cookies, redirects or parameters: that is
- * what lets a CDN stand in front.
+ * what lets a CDN stand in front. Streams that need a signed URL have playlists of their own for each viewer, which no
+ * cache may share, and the same segments for all.
  */
-export function hlsRoutes(app: FastifyInstance, { defaultApp, find, onRequest }: HlsRoutesOptions): void {
+export function hlsRoutes(app: FastifyInstance, options: HlsRoutesOptions): void {
+  const { defaultApp, find, access, onRequest } = options;
   const mediaPlaylists = new WeakMap<object, Rendered>();
   const multivariantPlaylists = new WeakMap<HlsPackager, { playlist: string; rendered: Rendered }>();
 
@@ -34,10 +46,18 @@ export function hlsRoutes(app: FastifyInstance, { defaultApp, find, onRequest }:
       if (file === null || file === MEDIA_PLAYLIST) {
         const [newest] = packagers;
         if (newest === undefined) continue;
-        const rendered = file === null ? multivariant(newest, name) : media(newest);
+        const attempt = { app: application, name, query: queryOf(request.url), address: request.ip };
+        let rendered: Rendered | null;
+        if (file === null) {
+          rendered = multivariant(newest, name, await access.enter(attempt));
+        } else {
+          access.follow(attempt);
+          rendered = media(newest);
+        }
         if (rendered === null) continue;
         onRequest();
-        return sendPlaylist(request, reply, rendered, newest.targetDuration ?? 1);
+        const scope = access.isOpen(application) ? 'public' : 'private';
+        return sendPlaylist(request, reply, rendered, scope, newest.targetDuration ?? 1);
       }
       // Players may still be in the end of a stream that was published anew.
       for (const packager of packagers) {
@@ -61,10 +81,12 @@ export function hlsRoutes(app: FastifyInstance, { defaultApp, find, onRequest }:
     return rendered;
   }
 
-  function multivariant(packager: HlsPackager, name: string): Rendered | null {
-    const variant = packager.variant(`${name}/${MEDIA_PLAYLIST}`);
+  function multivariant(packager: HlsPackager, name: string, token: string | null): Rendered | null {
+    const query = token === null ? '' : `?token=${token}`;
+    const variant = packager.variant(`${name}/${MEDIA_PLAYLIST}${query}`);
     if (variant === null) return null;
     const playlist = renderMultivariantPlaylist([variant]);
+    if (token !== null) return render(playlist);
     let cached = multivariantPlaylists.get(packager);
     if (cached?.playlist !== playlist) {
       cached = { playlist, rendered: render(playlist) };
@@ -79,13 +101,14 @@ function sendPlaylist(
   request: FastifyRequest,
   reply: FastifyReply,
   rendered: Rendered,
+  scope: 'public' | 'private',
   targetDuration: number,
 ) {
   const gzip = ACCEPTS_GZIP.test(request.headers['accept-encoding'] ?? '');
   // The two encodings are different bytes, so they need different strong tags.
   const etag = gzip ? `"${rendered.etag}-gz"` : `"${rendered.etag}"`;
   reply
-    .header('cache-control', `public, max-age=${Math.max(1, Math.floor(targetDuration / 2))}`)
+    .header('cache-control', `${scope}, max-age=${Math.max(1, Math.floor(targetDuration / 2))}`)
     .header('vary', 'Accept-Encoding')
     .header('etag', etag);
   if (matches(request, etag)) return reply.code(304).send();
@@ -109,6 +132,11 @@ function sendSegment(request: FastifyRequest, reply: FastifyReply, segment: Uint
     .code(206)
     .header('content-range', `bytes ${first.start}-${first.end}/${segment.length}`)
     .send(segment.subarray(first.start, first.end + 1));
+}
+
+function queryOf(url: string): string {
+  const start = url.indexOf('?');
+  return start < 0 ? '' : url.slice(start + 1);
 }
 
 function matches(request: FastifyRequest, etag: string): boolean {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { PublishAttempt } from '../../access/gatekeeper.ts';
 import { createFlvIngest } from '../../live/flv-ingest.ts';
 import { parseStreamPath } from '../../live/stream-name.ts';
 import type { StreamRegistry } from '../../live/stream-registry.ts';
@@ -12,18 +13,32 @@ import { answerHttp, looksLikeHttp } from './http-answer.ts';
 const MAX_UNSENT_BYTES = 64 * 1024;
 /** How long a refused peer gets to read why, before the socket is closed under it. */
 const FAREWELL_MS = 500;
+/** Guessing stream keys gets slow. */
+const REFUSAL_DELAY_MS = 1000;
 /** Messages may quote what the peer sent. */
 const MAX_LOGGED = 300;
 const PING_INTERVAL_MS = 10_000;
 
-export interface ConnectionOptions {
-  readonly registry: StreamRegistry;
-  readonly clock: Clock;
-  readonly log: ConnectionLog;
+export interface RtmpServerLimits {
+  readonly maxConnections: number;
   /** From the TCP connection to the end of the handshake. */
   readonly handshakeTimeoutMs: number;
   /** From the handshake to the first media, and the longest silence of a publisher after that. */
   readonly idleTimeoutMs: number;
+}
+
+export interface ConnectionOptions {
+  readonly registry: StreamRegistry;
+  /**
+   * The public name that the encoder may publish.
+   *
+   * @throws SluiceError SLUICE_PUBLISH_DENIED, also as a rejection
+   */
+  readonly authorize: (attempt: PublishAttempt) => string | Promise<string>;
+  readonly clock: Clock;
+  readonly log: ConnectionLog;
+  /** Read whenever they matter, so that they can change. */
+  readonly limits: () => RtmpServerLimits;
   /** Port of the player page, for browsers that end up here; null where there is none. */
   readonly httpPort: () => number | null;
 }
@@ -78,7 +93,7 @@ export class RtmpConnection {
   tick(): void {
     const now = this.#options.clock.now();
     if (this.#ended) return;
-    const { handshakeTimeoutMs, idleTimeoutMs } = this.#options;
+    const { handshakeTimeoutMs, idleTimeoutMs } = this.#options.limits();
     if (this.#handshakeDoneAt === null) {
       if (now - this.#openedAt > handshakeTimeoutMs) {
         this.#fail(new SluiceError('SLUICE_RTMP_HANDSHAKE_TIMEOUT', 'no RTMP handshake in time'));
@@ -141,35 +156,59 @@ export class RtmpConnection {
   }
 
   #publish(request: PublishRequest): void {
-    const { registry, log } = this.#options;
     try {
-      const { app, name } = parseStreamPath(request.app, request.key);
-      const publication = registry.publish(app, name, {
-        address: this.#address,
-        encoder: request.encoder,
-        dismiss: (reason) => this.dismiss(reason),
-      });
-      this.#stream = `${app}/${name}`;
-      let damaged = 0;
-      const ingest = createFlvIngest(publication, (error) => {
-        // One line is enough to know; the count is in the API.
-        if (damaged++ === 0) log.warn({ ...this.#identity(), code: error.code }, error.message);
-      });
-      request.accept({
-        audio: (timestamp, body) => ingest.audio(timestamp, body),
-        video: (timestamp, body) => ingest.video(timestamp, body),
-        data: (data) => {
-          const media = announcedMedia(data);
-          if (media !== null) ingest.announce(media);
-        },
-        damaged: (error) => ingest.damaged(error),
-        end: () => ingest.end(),
-      });
+      const { app, name: key, query } = parseStreamPath(request.app, request.key);
+      const name = this.#options.authorize({ app, key, query, address: this.#address });
+      if (typeof name === 'string') {
+        this.#accept(request, app, name);
+        return;
+      }
+      name
+        .then((allowed) => {
+          // The encoder may have left meanwhile.
+          if (!this.#ended) this.#accept(request, app, allowed);
+        })
+        .catch((error: unknown) => this.#refuse(request, error));
     } catch (error) {
-      if (!(error instanceof SluiceError)) throw error;
-      log.warn({ ...this.#identity(), code: error.code }, `publish refused: ${error.message}`);
-      request.reject(error);
+      this.#refuse(request, error);
     }
+  }
+
+  #accept(request: PublishRequest, app: string, name: string): void {
+    const { registry, log } = this.#options;
+    const publication = registry.publish(app, name, {
+      address: this.#address,
+      encoder: request.encoder,
+      dismiss: (reason) => this.dismiss(reason),
+    });
+    this.#stream = `${app}/${name}`;
+    let damaged = 0;
+    const ingest = createFlvIngest(publication, (error) => {
+      // One line is enough to know; the count is in the API.
+      if (damaged++ === 0) log.warn({ ...this.#identity(), code: error.code }, error.message);
+    });
+    request.accept({
+      audio: (timestamp, body) => ingest.audio(timestamp, body),
+      video: (timestamp, body) => ingest.video(timestamp, body),
+      data: (data) => {
+        const media = announcedMedia(data);
+        if (media !== null) ingest.announce(media);
+      },
+      damaged: (error) => ingest.damaged(error),
+      end: () => ingest.end(),
+    });
+  }
+
+  /** Without the stream key: it may be nearly right. */
+  #refuse(request: PublishRequest, error: unknown): void {
+    if (!(error instanceof SluiceError)) {
+      this.#fail(error);
+      return;
+    }
+    this.#options.log.warn({ ...this.#identity(), code: error.code }, `publish refused: ${error.message}`);
+    const delay = error.code === 'SLUICE_PUBLISH_DENIED' ? REFUSAL_DELAY_MS : 0;
+    if (delay === 0) request.reject(error);
+    else this.#options.clock.after(delay, () => request.reject(error));
   }
 
   /** The one place where a connection ends because of an error. */

@@ -4,25 +4,22 @@ import { type ConnectionOptions, RtmpConnection } from './connection.ts';
 
 const TICK_MS = 1000;
 
-export interface RtmpServerOptions extends ConnectionOptions {
-  readonly maxConnections: number;
-}
-
 /** The RTMP listener and its connections. */
 export class RtmpServer {
-  readonly #options: RtmpServerOptions;
+  readonly #options: ConnectionOptions;
   readonly #server: Server;
   /** Each with what resolves when its socket is closed. */
   readonly #connections = new Map<RtmpConnection, Promise<void>>();
   #ticking: NodeJS.Timeout | null = null;
 
-  constructor(options: RtmpServerOptions) {
+  constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#server = createServer((socket) => {
-      if (this.#connections.size >= options.maxConnections) {
+      const { maxConnections } = options.limits();
+      if (this.#connections.size >= maxConnections) {
         options.log.warn(
           { peer: socket.remoteAddress, code: 'SLUICE_RTMP_LIMIT' },
-          `RTMP connection refused: ${options.maxConnections} are open already`,
+          `RTMP connection refused: ${maxConnections} are open already`,
         );
         socket.destroy();
         return;

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { vi } from 'vitest';
+import type { PublishAttempt } from '../../../../src/access/gatekeeper.ts';
 import { StreamRegistry, type TakeoverPolicy } from '../../../../src/live/stream-registry.ts';
 import type { Packet } from '../../../../src/media/packet.ts';
 import { PublishSession } from '../../../../src/rtmp/publish-session.ts';
@@ -52,6 +53,8 @@ export class Harness {
   /** Packets by stream name. */
   readonly packets = new Map<string, number>();
   readonly registry: StreamRegistry;
+  /** What the test says about who may publish; everybody as the key that was given, until it is replaced. */
+  authorize: (attempt: PublishAttempt) => string | Promise<string> = ({ key }) => key;
   readonly server: RtmpServer;
   /** A second server, not listening, with the same options. */
   readonly another: () => RtmpServer;
@@ -60,35 +63,33 @@ export class Harness {
 
   private constructor({ takeover = 'newest', maxConnections = 10, httpPort = 8080 }: HarnessOptions) {
     this.#changes.setMaxListeners(0);
-    this.registry = new StreamRegistry(
-      {
-        clock: this.clock,
-        graceMs: 0,
-        onState: (stream, state) => {
-          if (state === 'live' && !this.packets.has(stream.name)) {
-            this.packets.set(stream.name, 0);
-            stream.addSink({
-              epoch: () => {},
-              packet: (_packet: Packet) => {
-                this.packets.set(stream.name, (this.packets.get(stream.name) ?? 0) + 1);
-                this.#changes.notify();
-              },
-              end: () => {},
-              close: () => {},
-            });
-          }
-          this.states.push(`${stream.app}/${stream.name} ${state}`);
-          if (state === 'closed') this.registry.remove(stream);
-          this.#changes.notify();
-        },
-        onEpoch: () => {},
-        onSinkFault: (_stream, error) => {
-          throw error;
-        },
+    this.registry = new StreamRegistry({
+      clock: this.clock,
+      graceMs: () => 0,
+      takeover: () => takeover,
+      maxStreams: () => 100,
+      onState: (stream, state) => {
+        if (state === 'live' && !this.packets.has(stream.name)) {
+          this.packets.set(stream.name, 0);
+          stream.addSink({
+            epoch: () => {},
+            packet: (_packet: Packet) => {
+              this.packets.set(stream.name, (this.packets.get(stream.name) ?? 0) + 1);
+              this.#changes.notify();
+            },
+            end: () => {},
+            close: () => {},
+          });
+        }
+        this.states.push(`${stream.app}/${stream.name} ${state}`);
+        if (state === 'closed') this.registry.remove(stream);
+        this.#changes.notify();
       },
-      takeover,
-      100,
-    );
+      onEpoch: () => {},
+      onSinkFault: (_stream, error) => {
+        throw error;
+      },
+    });
     const log: ConnectionLog = {
       info: (fields, message) => this.#write('info', fields, message),
       warn: (fields, message) => this.#write('warn', fields, message),
@@ -98,10 +99,13 @@ export class Harness {
         registry: this.registry,
         clock: this.clock,
         log,
-        handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
-        idleTimeoutMs: IDLE_TIMEOUT_MS,
+        authorize: (attempt) => this.authorize(attempt),
+        limits: () => ({
+          handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+          idleTimeoutMs: IDLE_TIMEOUT_MS,
+          maxConnections,
+        }),
         httpPort: () => httpPort,
-        maxConnections,
       });
     this.server = this.another();
   }

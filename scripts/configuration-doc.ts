@@ -1,0 +1,67 @@
+import { OPTIONS } from '../src/config/options.ts';
+
+/** `docs/configuration.md`, from the descriptions in the schema. */
+export function configurationDoc(): string {
+  const lines = [
+    '# Configuration',
+    '',
+    '<!-- Made from src/config/schema.ts by `npm run docs`. Change it there. -->',
+    '',
+    'Options come from a YAML or JSON file (`--config sluice.yaml` or `SLUICE_CONFIG`), from the environment, and from',
+    'flags; flags win over the environment, the environment over the file. `sluice config` prints what holds and where',
+    'each value came from, with secrets masked. A wrong key or value stops the start and names its place.',
+    '',
+    'The file is watched: changes hold at once and nobody is dropped, except for options marked _restart_, which are',
+    'reported in the log and wait for one. A file that does not parse changes nothing.',
+    '',
+    'Lists in environment variables are separated by commas.',
+  ];
+  let group: string | null = null;
+  for (const { key, variable, type, description, restart, secret, ...option } of OPTIONS) {
+    const first = key.includes('.') ? (key.split('.')[0] ?? '') : 'general';
+    if (first !== group) lines.push('', `## ${first}`);
+    group = first;
+    const marks = [restart ? '_restart_' : '', secret ? '_secret_' : ''].filter((mark) => mark !== '');
+    const facts = [type, `default ${defaultOf(option.default)}`, ...marks];
+    lines.push(
+      '',
+      `**\`${key}\`** ${variable === null ? '' : `\`${variable}\` `}(${facts.join('; ')})  `,
+      description,
+    );
+  }
+  return `${[...lines, ...EXAMPLE].join('\n')}\n`;
+}
+
+function defaultOf(value: unknown): string {
+  if (value === undefined) return 'none';
+  return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
+}
+
+/** Checked like a user's file by the test beside it. */
+const EXAMPLE = [
+  '',
+  '## Example',
+  '',
+  '```yaml',
+  'host: 0.0.0.0',
+  'api:',
+  '  token: change-me-to-32-random-characters',
+  'publish:',
+  '  keys:',
+  '    - name: test # viewers open /hls/test.m3u8',
+  '      key: sha256:fa5a61a4d9a1ef4a9ba60ae5d61b8b98ae0bc5a8f5f5b1a5ecfaf2a5b0cba3d4',
+  'hls:',
+  '  segmentDuration: 2',
+  'storage:',
+  '  type: disk',
+  '  directory: /var/lib/sluice',
+  'applications:',
+  '  members: # rtmp://host/members, /hls/members/<name>.m3u8',
+  '    play:',
+  '      secrets: [change-me-to-32-other-random-characters]',
+  '  studio:',
+  '    publish:',
+  '      allow: [192.0.2.0/24]',
+  '      takeover: reject',
+  '```',
+];

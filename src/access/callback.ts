@@ -1,0 +1,57 @@
+/** Where to ask, and what to do when nobody answers. */
+export interface CallbackSettings {
+  readonly url?: string | undefined;
+  readonly actions: readonly ('publish' | 'play')[];
+  /** Seconds. */
+  readonly timeout: number;
+  readonly onError: 'deny' | 'allow';
+}
+
+/** What the callback gets as JSON. */
+export interface CallbackQuestion {
+  readonly action: 'publish' | 'play';
+  readonly app: string;
+  /** The public name, never a stream key. */
+  readonly name: string;
+  /** Of the encoder or the viewer. */
+  readonly address: string;
+  /** What stood behind `?` in the stream key or the playlist's address, as it came. */
+  readonly query: string;
+}
+
+/** `failed` says that the callback itself did not work, and `allowed` what the settings make of that. */
+export interface CallbackVerdict {
+  readonly allowed: boolean;
+  readonly failed: string | null;
+}
+
+/** Redirects are not followed: an answer that is neither 2xx nor 5xx is a refusal. */
+export async function askCallback(
+  { url, timeout, onError }: CallbackSettings & { readonly url: string },
+  question: CallbackQuestion,
+): Promise<CallbackVerdict> {
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'user-agent': 'sluice' },
+      body: JSON.stringify(question),
+      redirect: 'manual',
+      signal: AbortSignal.timeout(timeout * 1000),
+    });
+    // The answer's body means nothing, and must not hold the connection.
+    await response.body?.cancel();
+    if (response.status < 500) return { allowed: response.ok, failed: null };
+    return { allowed: onError === 'allow', failed: `it answered ${response.status}` };
+  } catch (error) {
+    return { allowed: onError === 'allow', failed: reasonOf(error, timeout) };
+  }
+}
+
+/** Without the address: it may hold a password. */
+function reasonOf(error: unknown, timeout: number): string {
+  if (!(error instanceof Error)) return 'the request failed';
+  if (error.name === 'TimeoutError') return `no answer within ${timeout} s`;
+  const { cause } = error;
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : null;
+  return code === null ? 'the request failed' : `the request failed (${code})`;
+}

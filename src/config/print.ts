@@ -1,0 +1,51 @@
+import { stringify } from 'yaml';
+import { valueAt } from './changes.ts';
+import type { LoadedConfig } from './load.ts';
+import { OPTIONS } from './options.ts';
+
+const COMMENT_COLUMN = 44;
+/** Applications may have secrets of their own. */
+const SECRET_KEYS = new Set(['secrets', 'url', 'token']);
+const MASK = '********';
+
+/** The effective configuration as YAML, each option with where it comes from. Secrets are masked. */
+export function printConfig({ config, origins }: LoadedConfig): string {
+  const lines: string[] = [];
+  let group: string | null = null;
+  for (const { key, secret, variable } of OPTIONS) {
+    const [first = '', second] = key.split('.');
+    if (second !== undefined && first !== group) lines.push(`${first}:`);
+    group = second === undefined ? null : first;
+    const indent = second === undefined ? '' : '  ';
+    const value = valueAt(config, key);
+    const origin = origins.get(key) ?? (variable === null ? 'default' : `default, ${variable}`);
+    const name = second ?? first;
+    const shown = secret ? masked(value) : first === 'applications' ? maskSecrets(value) : value;
+    const [head = '', ...more] =
+      shown === undefined
+        ? [`# ${name}:`]
+        : stringify({ [name]: shown })
+            .trimEnd()
+            .split('\n');
+    lines.push(
+      `${(indent + head).padEnd(COMMENT_COLUMN)}  # ${origin}`,
+      ...more.map((line) => indent + line),
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function masked(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(masked);
+  return value === undefined ? undefined : MASK;
+}
+
+function maskSecrets(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      SECRET_KEYS.has(key) ? masked(inner) : maskSecrets(inner),
+    ]),
+  );
+}

@@ -1,0 +1,153 @@
+import { streamFolder } from '../live/stream-name.ts';
+import type { Clock } from '../media/clock.ts';
+import type { StreamState } from '../packaging/rendition-state.ts';
+import type { PlaylistFiles, SegmentStore, StreamJournal } from '../packaging/segment-store.ts';
+import { lockDirectory } from './directory-lock.ts';
+import { openDiskStore } from './disk-store.ts';
+import { MemoryStore } from './memory-store.ts';
+import { StateFiles } from './state-files.ts';
+
+/** How long a new process waits for the one that it replaces to let go of the directory. */
+const HANDOVER_PATIENCE_MS = 10_000;
+/** The newest segments are read by everybody; what players that are behind want comes from the page cache. */
+const CACHE_BYTES = 256 * 1024 * 1024;
+/** Players have forgotten a stream that ended this long ago. */
+const NUMBERS_KEPT_MS = 24 * 3600 * 1000;
+const SWEEP_INTERVAL_MS = 60_000;
+
+export interface StorageOptions {
+  readonly type: 'memory' | 'disk';
+  readonly directory?: string | undefined;
+  readonly maxBytes?: number | undefined;
+  /** Seconds. */
+  readonly maxAge: number;
+  readonly clock: Clock;
+  readonly log: {
+    info(fields: Record<string, unknown>, message: string): void;
+    warn(fields: Record<string, unknown>, message: string): void;
+  };
+}
+
+/** Where segments and what outlives the process are kept. */
+export interface Storage {
+  readonly store: SegmentStore;
+  /** The segments are there again after a restart. */
+  readonly persistent: boolean;
+  readonly journal: StreamJournal | null;
+  readonly playlistFiles: PlaylistFiles | null;
+  /** What an earlier process wrote down. */
+  readonly states: readonly StreamState[];
+  /** Deletes files that belong to no stream any more, now and then. @param inUse by the segment's name */
+  startCleaning(inUse: (name: string) => boolean): void;
+  /** Lets the next process have the directory. */
+  release(): Promise<void>;
+}
+
+/** @throws SluiceError SLUICE_STORE_UNUSABLE, SLUICE_STORE_IN_USE */
+export async function openStorage(options: StorageOptions): Promise<Storage> {
+  return options.type === 'disk' ? openDisk(options) : openMemory(options);
+}
+
+/** Without a directory nothing is remembered; with one only the numbers are. */
+async function openMemory({ directory, maxBytes, clock, log }: StorageOptions): Promise<Storage> {
+  const files = directory === undefined ? null : stateFiles(directory, clock, log);
+  return {
+    store: new MemoryStore(maxBytes ?? null),
+    persistent: false,
+    journal: files,
+    playlistFiles: null,
+    states: files === null ? [] : await loadStates(files, clock),
+    startCleaning: () => {},
+    release: async () => {
+      await files?.settled();
+    },
+  };
+}
+
+async function openDisk(options: StorageOptions): Promise<Storage> {
+  const { directory = '.', maxBytes, maxAge, clock, log } = options;
+  const lock = await lockDirectory(directory, HANDOVER_PATIENCE_MS);
+  const files = stateFiles(directory, clock, log);
+  const store = await openDiskStore({
+    directory,
+    maxBytes: maxBytes ?? null,
+    cacheBytes: CACHE_BYTES,
+    clock,
+    onPlaylistError: (path, error) =>
+      log.warn({ path, reason: reasonOf(error) }, 'a playlist file cannot be written'),
+  });
+  const states = (await loadStates(files, clock)).map((state) => withoutLost(state, store));
+  let cancelSweep = () => {};
+  return {
+    store,
+    persistent: true,
+    journal: files,
+    playlistFiles: store,
+    states,
+    startCleaning: (inUse) => {
+      const sweep = async () => {
+        const {
+          files: count,
+          bytes,
+          failed,
+        } = await store.sweep({
+          keep: inUse,
+          olderThanMs: maxAge * 1000,
+          now: clock.now(),
+        });
+        if (count + failed > 0) log.info({ files: count, bytes, failed }, 'files of no stream deleted');
+      };
+      const next = () => {
+        cancelSweep = clock.after(SWEEP_INTERVAL_MS, () => {
+          sweep()
+            .catch((error: unknown) =>
+              log.warn({ reason: reasonOf(error) }, 'the directory cannot be cleaned'),
+            )
+            .finally(next);
+        });
+      };
+      next();
+    },
+    release: async () => {
+      cancelSweep();
+      await Promise.all([files.settled(), store.settled()]);
+      await lock.release();
+    },
+  };
+}
+
+function stateFiles(directory: string, clock: Clock, log: StorageOptions['log']): StateFiles {
+  return new StateFiles({
+    directory,
+    clock,
+    onCorrupt: (file, reason) =>
+      log.warn({ file, reason }, 'a state file is not usable; it was set aside and its stream begins anew'),
+    onError: (file, error) =>
+      log.warn(
+        { file, reason: reasonOf(error) },
+        'a state file cannot be read or written; streams go on without',
+      ),
+  });
+}
+
+async function loadStates(files: StateFiles, clock: Clock): Promise<StreamState[]> {
+  const states: StreamState[] = [];
+  for (const [folder, state] of await files.load()) {
+    if (clock.now() - state.savedAt > NUMBERS_KEPT_MS) await files.remove(folder);
+    else states.push(state);
+  }
+  return states;
+}
+
+/** A playlist cannot have holes: if one listed segment is not there as it was written, the stream begins anew. */
+function withoutLost(state: StreamState, store: { sizeOf(name: string): number | null }): StreamState {
+  const { rendition } = state;
+  if (rendition === null) return state;
+  const folder = streamFolder(state.app, state.name);
+  const whole = rendition.segments.every(({ uri, bytes }) => store.sizeOf(`${folder}/${uri}`) === bytes);
+  return whole ? state : { ...state, rendition: null };
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
