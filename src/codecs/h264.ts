@@ -151,6 +151,8 @@ export interface SpsInfo {
   readonly level: number;
   readonly width: number;
   readonly height: number;
+  /** Pictures may be fields: frame_mbs_only_flag is 0. */
+  readonly interlaced: boolean;
   readonly frameRate: number | null;
 }
 
@@ -207,7 +209,7 @@ export function parseSps(sps: Uint8Array): SpsInfo {
   if (width < 1 || height < 1 || width > MAX_PICTURE_SIZE || height > MAX_PICTURE_SIZE) {
     throw new SluiceError('SLUICE_CODEC_MALFORMED', `SPS describes a ${width}×${height} picture`);
   }
-  return { profile, level, width, height, frameRate: readFrameRate(reader) };
+  return { profile, level, width, height, interlaced: frameMbsOnly === 0, frameRate: readFrameRate(reader) };
 }
 
 function readHighProfileFields(reader: BitReader): number {

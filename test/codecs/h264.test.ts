@@ -207,6 +207,7 @@ describe('parseSps', () => {
     expect(parseSps(makeSps(shape))).toEqual({
       profile: shape.profile ?? 77,
       level: 31,
+      interlaced: shape.frameMbsOnly === false,
       ...expected,
     });
   });
