@@ -30,5 +30,5 @@ export {
 } from './gateway.ts';
 export { type ErrorCode, SluiceError } from './media/errors.ts';
 export type { AudioTrack, Track, VideoTrack } from './media/track.ts';
-export type { Warning } from './media/warning.ts';
+export type { Health, Severity, Warning } from './media/warning.ts';
 export type { StreamView, TrackView } from './servers/http/stream-view.ts';

@@ -28,6 +28,7 @@ export function packagingWarnings(state: PackagingState): Warning[] {
       targetDuration === null ? '' : ` and viewers are about ${targetDuration * PLAYER_DISTANCE} s behind`;
     warnings.push({
       code: 'keyframe-interval-long',
+      severity: 'warning',
       message: `Keyframes come every ${interval.toFixed(1)} s, so segments are longer than ${segmentDuration} s${behind}.`,
       fix: KEYFRAME_FIX,
     });
@@ -35,6 +36,7 @@ export function packagingWarnings(state: PackagingState): Warning[] {
   if (forcedCuts > 0) {
     warnings.push({
       code: 'segments-without-keyframe',
+      severity: 'warning',
       message: `${forcedCuts} segments had to begin without a keyframe, because the next one came later than the playlist's target duration of ${targetDuration ?? '?'} s allows. Viewers who join there wait for a picture.`,
       fix: KEYFRAME_FIX,
     });
@@ -44,6 +46,8 @@ export function packagingWarnings(state: PackagingState): Warning[] {
     const reason = reasonNotInTs(track);
     warnings.push({
       code: 'track-not-in-hls',
+      // A further track is a rendition less; one that cannot travel leaves viewers without picture or sound.
+      severity: reason === null ? 'notice' : 'problem',
       message:
         reason === null
           ? `Track ${track.id} is a further ${track.kind} track; HLS carries the first one.`
