@@ -4,6 +4,8 @@ import type { AnnouncedMedia, Frame } from '../media/frame.ts';
 import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
 import { type EpochMs, type Ticks, ticksFromMs, ticksFromSeconds } from '../media/time.ts';
 import { Timeline } from '../media/timeline.ts';
+import type { Warning } from '../media/warning.ts';
+import { IngestDoctor } from './ingest-doctor/ingest-doctor.ts';
 import { IngestStats } from './ingest-stats.ts';
 
 /** Where a stream's timeline begins: room below for negative offsets and for clock references that run ahead. */
@@ -65,6 +67,7 @@ export class Stream {
   readonly #sinks = new Set<MediaSink>();
   #state: StreamState = 'idle';
   #publisher: Publisher | null = null;
+  #doctor: IngestDoctor | null = null;
   #timeline: Timeline | null = null;
   #epoch: Epoch | null = null;
   /** There is something to see already. */
@@ -115,6 +118,11 @@ export class Stream {
     return this.#end;
   }
 
+  /** What the publisher should change. */
+  findings(): Warning[] {
+    return this.#doctor?.findings() ?? [];
+  }
+
   addSink(sink: MediaSink): void {
     this.#sinks.add(sink);
     if (this.#epoch !== null && this.#state === 'live') sink.epoch(this.#epoch);
@@ -130,6 +138,7 @@ export class Stream {
     this.#cancelGrace?.();
     this.#cancelGrace = null;
     this.#publisher = publisher;
+    this.#doctor = new IngestDoctor(this.#options.clock);
     this.#startedAt ??= this.#options.clock.now();
     const timeline = new Timeline(
       {
@@ -180,12 +189,14 @@ export class Stream {
     if (timeline === null) return;
     timeline.end();
     this.#timeline = null;
+    this.#doctor?.end();
   }
 
   #announceEpoch(epoch: Epoch): void {
     this.#epoch = epoch;
     this.#shown = true;
     this.stats.reset(epoch.tracks.find((track) => track.kind === 'video')?.id ?? null);
+    this.#doctor?.epoch(epoch);
     this.#forEachSink((sink) => sink.epoch(epoch));
     this.#options.onEpoch(this, epoch);
   }
@@ -193,6 +204,7 @@ export class Stream {
   #deliver(packet: Packet): void {
     this.#end = Math.max(this.#end, packet.pts + NOMINAL_FRAME);
     this.stats.packet(packet);
+    this.#doctor?.packet(packet);
     for (const sink of this.#sinks) {
       try {
         sink.packet(packet);
