@@ -147,6 +147,7 @@ describe('the API', () => {
               inHls: true,
             },
           ],
+          health: 'good',
           warnings: [],
         },
       ],

@@ -48,6 +48,7 @@ test('keyframes every 8.3 s make long segments, a fixed target duration and a wa
   expect(warnings).toEqual([
     {
       code: 'keyframe-interval-long',
+      severity: 'warning',
       message: expect.stringContaining('8.3 s'),
       fix: expect.stringContaining(
         'In OBS: Settings > Output > Output Mode "Advanced" > Streaming > Keyframe Interval: 2 s',

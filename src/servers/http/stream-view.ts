@@ -1,7 +1,7 @@
 import { reasonNotInTs } from '../../formats/mpegts/muxer.ts';
 import type { Stream } from '../../live/stream.ts';
 import type { Track } from '../../media/track.ts';
-import type { Warning } from '../../media/warning.ts';
+import { type Health, healthOf, sortedBySeverity, type Warning } from '../../media/warning.ts';
 import type { HlsPackager } from '../../packaging/hls-packager.ts';
 import { multivariantPath } from './hls-address.ts';
 
@@ -42,6 +42,9 @@ export interface StreamView {
   readonly targetDuration: number | null;
   readonly mediaSequence: number | null;
   readonly tracks: readonly TrackView[];
+  /** Poor when viewers suffer, fair when they notice something. */
+  readonly health: Health;
+  /** The worst first. */
   readonly warnings: readonly Warning[];
 }
 
@@ -57,6 +60,7 @@ export function viewStream(
 ): StreamView | null {
   const { app, name, state, stats, startedAt, publisher, epoch } = stream;
   if (startedAt === null || state === 'idle') return null;
+  const warnings = warningsOf(stream, packager);
   return {
     app,
     name,
@@ -72,20 +76,24 @@ export function viewStream(
     targetDuration: packager?.targetDuration ?? null,
     mediaSequence: packager?.window.segments[0]?.mediaSequence ?? null,
     tracks: (epoch?.tracks ?? []).map((track) => viewTrack(track, packager)),
-    warnings: warningsOf(stream, packager),
+    health: healthOf(warnings),
+    warnings,
   };
 }
 
+/** Everything there is to say about a stream, the worst first. */
 export function warningsOf(stream: Stream, packager: HlsPackager | null): Warning[] {
-  const warnings = packager?.warnings(stream.stats.keyframeInterval) ?? [];
-  const { damagedMessages } = stream.stats;
-  if (damagedMessages === 0) return warnings;
-  const damaged: Warning = {
-    code: 'damaged-media',
-    message: `${damagedMessages} messages from the encoder could not be parsed and were dropped.`,
-    fix: 'Restart the encoder or update it. If it stays, its output is broken.',
-  };
-  return [...warnings, damaged];
+  const { keyframeInterval, damagedMessages } = stream.stats;
+  const warnings = [...(packager?.warnings(keyframeInterval) ?? []), ...stream.findings()];
+  if (damagedMessages > 0) {
+    warnings.push({
+      code: 'damaged-media',
+      severity: 'warning',
+      message: `${damagedMessages} messages from the encoder could not be parsed and were dropped.`,
+      fix: 'Restart the encoder or update it. If it stays, its output is broken.',
+    });
+  }
+  return sortedBySeverity(warnings);
 }
 
 function viewTrack(track: Track, packager: HlsPackager | null): TrackView {
