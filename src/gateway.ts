@@ -444,7 +444,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     for (const warning of warningsOf(stream, this.#outputOf(stream))) {
       if (warned.has(warning.code)) continue;
       warned.add(warning.code);
-      this.#log.warn({ stream: pathOf(stream), code: warning.code, fix: warning.fix }, warning.message);
+      const fields = { stream: pathOf(stream), code: warning.code, fix: warning.fix };
+      if (warning.severity === 'notice') this.#log.info(fields, warning.message);
+      else this.#log.warn(fields, warning.message);
       this.emit('warning', { ...identity(stream), warning });
     }
   }

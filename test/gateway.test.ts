@@ -114,6 +114,6 @@ describe('events', () => {
     expect(warning).toMatchObject({ code: 'track-not-in-hls', fix: expect.stringContaining('AAC') });
     await publisher.stop();
     await gateway.close();
-    expect(warnings).toEqual(['track-not-in-hls']);
+    expect(warnings.filter((code) => code === 'track-not-in-hls')).toHaveLength(1);
   });
 });
