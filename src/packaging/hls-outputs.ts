@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Stream } from '../live/stream.ts';
 import { HlsPackager, type HlsPackagerOptions } from './hls-packager.ts';
+import { PackagingFigures } from './packaging-figures.ts';
 
 /** Ended playlists stay at least this long, however short they were. */
 const SHORTEST_AFTERLIFE_MS = 10_000;
@@ -20,6 +21,7 @@ export interface HlsOutputsOptions
  * the players that are still in it.
  */
 export class HlsOutputs {
+  readonly figures = new PackagingFigures();
   readonly #options: HlsOutputsOptions;
   readonly #packagers = new Map<Stream, HlsPackager>();
   /** By app/name, newest first. */
@@ -31,6 +33,13 @@ export class HlsOutputs {
 
   of(stream: Stream): HlsPackager | null {
     return this.#packagers.get(stream) ?? null;
+  }
+
+  /** Bytes of the segments of all streams that can be fetched. */
+  get storedBytes(): number {
+    let bytes = 0;
+    for (const packager of this.#packagers.values()) bytes += packager.storedBytes;
+    return bytes;
   }
 
   /** Newest first; empty when there is none. */
@@ -55,6 +64,7 @@ export class HlsOutputs {
       firstMediaSequence: Math.max(Math.floor(now / 1000), predecessors[0]?.nextMediaSequence ?? 0),
       firstDiscontinuitySequence: predecessors[0]?.nextDiscontinuitySequence ?? 0,
       onStoreError: (error, uri) => onStoreError(stream, error, uri),
+      figures: this.figures,
     });
     this.#packagers.set(stream, packager);
     this.#byPath.set(path, [packager, ...predecessors]);

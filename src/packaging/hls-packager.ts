@@ -4,11 +4,19 @@ import { reasonNotInTs, TsMuxer } from '../formats/mpegts/muxer.ts';
 import type { Clock } from '../media/clock.ts';
 import { SluiceError } from '../media/errors.ts';
 import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
-import { msFromTicks, type Ticks, ticksFromSamples, ticksFromSeconds } from '../media/time.ts';
+import {
+  type EpochMs,
+  msFromTicks,
+  secondsFromTicks,
+  type Ticks,
+  ticksFromSamples,
+  ticksFromSeconds,
+} from '../media/time.ts';
 import type { AudioTrack, Track, VideoTrack } from '../media/track.ts';
 import type { Warning } from '../media/warning.ts';
 import { BandwidthMeter } from './bandwidth.ts';
 import { FrameRateMeter } from './frame-rate.ts';
+import { type ListedFigures, PackagingFigures } from './packaging-figures.ts';
 import { packagingWarnings } from './packaging-warnings.ts';
 import { SegmentHistory } from './segment-history.ts';
 import type { SegmentStore } from './segment-store.ts';
@@ -40,6 +48,8 @@ export interface HlsPackagerOptions {
   readonly maxBytes: number;
   /** A segment could not be stored and is not listed, or could not be deleted. */
   readonly onStoreError: (error: unknown, uri: string) => void;
+  /** Where totals of several packagers are kept. */
+  readonly figures?: PackagingFigures;
 }
 
 /** What the multivariant playlist says of the media itself. */
@@ -85,11 +95,14 @@ export class HlsPackager implements MediaSink {
   #announcedKeyframeInterval: Ticks | null = null;
   #lastFrame: { track: Track; dts: Ticks } | null = null;
   #forcedCuts = 0;
+  readonly #figures: PackagingFigures;
+  #newest: ListedFigures | null = null;
   /** Store writes in order; the playlist follows it. */
   #writing: Promise<void> = Promise.resolve();
 
   constructor(options: HlsPackagerOptions) {
     this.#options = options;
+    this.#figures = options.figures ?? new PackagingFigures();
     this.#segmenter = new Segmenter(
       ticksFromSeconds(options.segmentDuration),
       longestSegment(options.maxSegmentDuration),
@@ -122,6 +135,16 @@ export class HlsPackager implements MediaSink {
   /** Seconds; null before the first segment. */
   get targetDuration(): number | null {
     return this.#targetDuration;
+  }
+
+  /** The newest segment listed; null before the first. */
+  get newest(): ListedFigures | null {
+    return this.#newest;
+  }
+
+  /** Bytes of the segments that can be fetched. */
+  get storedBytes(): number {
+    return this.#history.bytes;
   }
 
   /** The tracks that the segments carry. */
@@ -258,6 +281,7 @@ export class HlsPackager implements MediaSink {
     const segment = this.#segment;
     if (segment === null) return;
     this.#segment = null;
+    const closedAt = this.#options.clock.now();
     const duration = Math.min(end - segment.start, this.#limit());
     const data = this.#muxer.endSegment();
     if (duration <= 0) return;
@@ -269,7 +293,7 @@ export class HlsPackager implements MediaSink {
     this.#anchor.observe(end, clock.now(), duration);
     const info = { uri, duration, bytes: data.length, programDateTime, discontinuity, independent };
     const description = this.#describe();
-    this.#writing = this.#writing.then(() => this.#store(info, data, description));
+    this.#writing = this.#writing.then(() => this.#store(info, data, description, closedAt));
   }
 
   #describe(): Description {
@@ -285,12 +309,15 @@ export class HlsPackager implements MediaSink {
     info: Omit<SegmentInfo, 'mediaSequence'>,
     data: Buffer,
     description: Description,
+    closedAt: EpochMs,
   ): Promise<void> {
     const { clock, store, storePrefix, onStoreError } = this.#options;
     try {
       await store.put(storePrefix + info.uri, data);
     } catch (error) {
       this.#lost = true;
+      this.#figures.segmentsLost++;
+      this.#figures.storeErrors++;
       onStoreError(error, info.uri);
       return;
     }
@@ -299,7 +326,11 @@ export class HlsPackager implements MediaSink {
     this.#lost = false;
     this.#bandwidth.add(info.bytes, info.duration, this.#targetDuration ?? 1);
     this.#described = description;
-    this.#history.append({ ...info, mediaSequence, discontinuity }, clock.now());
+    const now = clock.now();
+    this.#history.append({ ...info, mediaSequence, discontinuity }, now);
+    this.#figures.listing.observe((now - closedAt) / 1000);
+    const seconds = secondsFromTicks(info.duration);
+    this.#newest = { duration: seconds, lateness: (now - info.programDateTime) / 1000 - seconds };
     await Promise.all(this.#history.takeExpired(clock.now()).map((uri) => this.#delete(uri)));
   }
 
@@ -308,6 +339,7 @@ export class HlsPackager implements MediaSink {
     try {
       await store.delete(storePrefix + uri);
     } catch (error) {
+      this.#figures.storeErrors++;
       onStoreError(error, uri);
     }
   }
