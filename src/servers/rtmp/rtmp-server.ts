@@ -15,11 +15,13 @@ export class RtmpServer {
   /** Each with what resolves when its socket is closed. */
   readonly #connections = new Map<RtmpConnection, Promise<void>>();
   #ticking: NodeJS.Timeout | null = null;
+  #refused = 0;
 
   constructor(options: RtmpServerOptions) {
     this.#options = options;
     this.#server = createServer((socket) => {
       if (this.#connections.size >= options.maxConnections) {
+        this.#refused++;
         options.log.warn(
           { peer: socket.remoteAddress, code: 'SLUICE_RTMP_LIMIT' },
           `RTMP connection refused: ${options.maxConnections} are open already`,
@@ -40,6 +42,11 @@ export class RtmpServer {
 
   get connectionCount(): number {
     return this.#connections.size;
+  }
+
+  /** Connections that were one too many. */
+  get refusedCount(): number {
+    return this.#refused;
   }
 
   /** The port in use; null while not listening. */
