@@ -3,6 +3,7 @@ import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HlsPackager } from '../../src/packaging/hls-packager.ts';
 import { gatewayPlugin } from '../../src/servers/http/gateway-plugin.ts';
+import { pluginOptions } from '../support/plugin-options.ts';
 import { publishClip } from '../support/publish-clip.ts';
 
 const app = Fastify();
@@ -16,13 +17,11 @@ beforeAll(async () => {
   segment = packager.window.segments[0]?.uri ?? '';
   await app.register(
     gatewayPlugin({
-      standalone: true,
+      ...pluginOptions(),
       hls: {
-        defaultApp: 'live',
         find: (application, name) => (application === 'live' && name === 'test' ? [packager] : []),
         onRequest: () => {},
       },
-      api: { version: '0', defaultApp: 'live', rtmpPort: () => 1935, streams: () => [], ready: () => true },
       onFault: (error) => faults.push(error),
     }),
   );
