@@ -25,6 +25,16 @@ export const configSchema = z.strictObject({
       port: port.default(8080).describe('HTTP port for player page, HLS and API; 0 takes any free one.'),
     })
     .prefault({}),
+  api: z
+    .strictObject({
+      token: z
+        .string()
+        .min(1)
+        .regex(/^\S+$/, 'must not contain spaces')
+        .optional()
+        .describe('Bearer token for the API and the metrics. Without one they answer this computer only.'),
+    })
+    .prefault({}),
   publish: z
     .strictObject({
       takeover: z

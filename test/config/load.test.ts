@@ -22,6 +22,7 @@ describe('parseConfig', () => {
     expect(parseConfig({})).toEqual({
       rtmp: { port: 1935, maxConnections: 1000, handshakeTimeout: 10, idleTimeout: 30 },
       http: { port: 8080 },
+      api: {},
       publish: { takeover: 'newest', graceWindow: 60, maxStreams: 1000 },
       hls: { segmentDuration: 2, maxSegmentDuration: 10, listedSegments: 6 },
       demo: false,
@@ -32,6 +33,8 @@ describe('parseConfig', () => {
     [{ rtmp: { prot: 1935 } }, /rtmp.*prot/],
     [{ rtmp: { port: 70_000 } }, /rtmp\.port/],
     [{ rtmp: { port: Number.NaN } }, /rtmp\.port/],
+    [{ api: { token: '' } }, /api\.token/],
+    [{ api: { token: 'a b' } }, /api\.token.*spaces/],
     [{ publish: { takeover: 'oldest' } }, /publish\.takeover.*newest/],
     [{ hls: { listedSegments: 3 } }, /hls\.listedSegments/],
     [{ hls: { segmentDuration: 12 } }, /hls\.maxSegmentDuration: must not be less/],
