@@ -16,8 +16,13 @@ import type { Track } from './media/track.ts';
 import type { Warning } from './media/warning.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
 import type { HlsPackager } from './packaging/hls-packager.ts';
+import { PackagingFigures } from './packaging/packaging-figures.ts';
+import type { ServerView } from './servers/http/api-schemas.ts';
 import { gatewayPlugin } from './servers/http/gateway-plugin.ts';
-import { type StreamView, viewStream, warningsOf } from './servers/http/stream-view.ts';
+import { RequestCounters } from './servers/http/request-counters.ts';
+import { streamFigures } from './servers/http/stream-figures.ts';
+import { publicView, type StreamView, viewStream, warningsOf } from './servers/http/stream-view.ts';
+import { processFigures } from './servers/process-figures.ts';
 import { startDemo } from './servers/rtmp/demo-publisher.ts';
 import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
 import { systemClock } from './servers/system-clock.ts';
@@ -127,6 +132,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #mediaLoggedAt = new WeakMap<Stream, number>();
   readonly #warned = new WeakMap<Stream, Set<string>>();
   readonly #rtmp: RtmpServer;
+  readonly #counters = new RequestCounters();
+  readonly #figures = new PackagingFigures();
+  #startedAt = systemClock.now();
   #http: FastifyInstance | null = null;
   #embedded = false;
   #watch: NodeJS.Timeout | null = null;
@@ -187,10 +195,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   }
 
   streams(): StreamView[] {
-    const now = systemClock.now();
-    return this.#registry
-      .list()
-      .flatMap((stream) => viewStream(stream, this.#outputOf(stream), now, DEFAULT_APP) ?? []);
+    return this.#viewed().map(([, view]) => view);
   }
 
   reconfigure(input: ConfigInput): ConfigChanges {
@@ -214,6 +219,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
 
   async #start(): Promise<GatewayAddress> {
     if (this.#closing !== null) throw new SluiceError('SLUICE_SHUTTING_DOWN', 'the gateway was closed');
+    this.#startedAt = systemClock.now();
     const { host, rtmp, http, demo } = this.#config;
     try {
       const waiting = await this.#openStorage();
@@ -267,22 +273,39 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
 
   #makePlugin(standalone: boolean): FastifyPluginAsync {
     return gatewayPlugin({
+      version: VERSION,
+      defaultApp: DEFAULT_APP,
       standalone,
       hls: {
-        defaultApp: DEFAULT_APP,
         find: (app, name) => this.#outputs?.find(app, name) ?? [],
         access: this.#gatekeeper,
         onRequest: () => {
           this.#lastViewerAt = systemClock.now();
         },
       },
-      api: {
-        version: VERSION,
-        defaultApp: DEFAULT_APP,
+      open: {
         rtmpPort: () => this.#rtmp.port,
-        streams: () => this.streams().map(({ publisher, ...view }) => view),
+        publicStreams: () =>
+          this.streams()
+            .filter(({ app }) => this.#gatekeeper.isOpen(app) && this.#settingsOf(app).play.listed)
+            .map(publicView),
         ready: () => this.#state === 'running',
       },
+      api: {
+        token: () => this.#config.api.token ?? null,
+        server: () => this.#viewServer(),
+        streams: () => this.streams(),
+        kick: (app, name, blockSeconds) => this.#kick(app, name, blockSeconds),
+      },
+      metrics: {
+        packaging: this.#figures,
+        streams: () =>
+          this.#viewed().map(([stream, view]) => streamFigures(stream, this.#outputOf(stream), view)),
+        rtmp: () => ({ connections: this.#rtmp.connectionCount, refused: this.#rtmp.refusedCount }),
+        storeBytes: () => this.#storage?.store.bytes ?? 0,
+        denied: () => this.#gatekeeper.denied,
+      },
+      counters: this.#counters,
       onFault: (error) => this.#log.error({ code: 'SLUICE_INTERNAL', err: error }, 'an HTTP request failed'),
     });
   }
@@ -299,6 +322,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       journal: storage.journal,
       // A web server would serve them to everybody.
       playlistFiles: (app) => (this.#gatekeeper.isOpen(app) ? storage.playlistFiles : null),
+      figures: this.#figures,
       onListed: (stream) => this.#segmentListed(stream),
       onStoreError: (stream, error, uri) => this.#segmentLost(stream, error, uri),
     });
@@ -317,6 +341,35 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     }
     storage.startCleaning((name) => outputs.holds(name));
     return restored;
+  }
+
+  #viewed(): [Stream, StreamView][] {
+    const now = systemClock.now();
+    return this.#registry.list().flatMap((stream): [Stream, StreamView][] => {
+      const view = viewStream(stream, this.#outputOf(stream), now, DEFAULT_APP);
+      return view === null ? [] : [[stream, view]];
+    });
+  }
+
+  #viewServer(): ServerView {
+    return {
+      version: VERSION,
+      uptime: (systemClock.now() - this.#startedAt) / 1000,
+      ...this.address,
+      defaultApp: DEFAULT_APP,
+      ...processFigures(),
+      storeBytes: this.#storage?.store.bytes ?? 0,
+      rtmpConnections: this.#rtmp.connectionCount,
+    };
+  }
+
+  #kick(app: string, name: string, blockSeconds: number): boolean {
+    const stream = this.#registry.get(app, name);
+    if (stream === null) return false;
+    this.#log.info({ stream: pathOf(stream), blockSeconds }, 'ended by an operator');
+    this.#registry.block(app, name, blockSeconds * 1000);
+    stream.close('SLUICE_PUBLISH_KICKED');
+    return true;
   }
 
   async #close(): Promise<void> {

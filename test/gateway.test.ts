@@ -1,20 +1,23 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ConfigInput } from '../src/config/schema.ts';
-import { createGateway, type Gateway } from '../src/gateway.ts';
+import { createGateway, type Gateway, type Logger } from '../src/gateway.ts';
 import { publishRtmp, type RtmpPublisher } from '../src/servers/rtmp/rtmp-publisher.ts';
 import { isVideo, readClip } from './support/publish-clip.ts';
 
 const gateways: Gateway[] = [];
 afterEach(() => Promise.all(gateways.splice(0).map((gateway) => gateway.close())));
 
-function create(config: ConfigInput = {}): Gateway {
-  const gateway = createGateway({
-    host: '127.0.0.1',
-    ...config,
-    rtmp: { port: 0, ...config.rtmp },
-    http: { port: 0, ...config.http },
-  });
+function create(config: ConfigInput = {}, logger?: Logger): Gateway {
+  const gateway = createGateway(
+    {
+      host: '127.0.0.1',
+      ...config,
+      rtmp: { port: 0, ...config.rtmp },
+      http: { port: 0, ...config.http },
+    },
+    logger === undefined ? {} : { logger },
+  );
   gateways.push(gateway);
   return gateway;
 }
@@ -68,6 +71,50 @@ describe('the life of a gateway', () => {
     expect(() => createGateway({ hls: { listedSegments: 1 } })).toThrow(
       expect.objectContaining({ code: 'SLUICE_CONFIG_INVALID' }),
     );
+  });
+});
+
+describe('the API', () => {
+  const TOKEN = 'a-token-of-24-characters';
+
+  it('ends a stream and keeps its encoder away for the time asked', async () => {
+    const lines: unknown[] = [];
+    const write = (...line: unknown[]) => lines.push(line);
+    const gateway = create({ api: { token: TOKEN } }, { info: write, warn: write, error: write });
+    const { httpPort } = await gateway.start();
+    const call = async (method: string, path: string, headers = { authorization: `Bearer ${TOKEN}` }) => {
+      const response = await fetch(`http://127.0.0.1:${httpPort}/${path}`, { method, headers });
+      return { status: response.status, text: await response.text() };
+    };
+    const publisher = await publish(gateway, 'cam');
+    const live = once(gateway, 'live');
+    send(publisher, 'h264_aac');
+    await live;
+    const texts = [
+      await call('GET', 'api/streams/live/cam'),
+      await call('GET', 'api/server'),
+      await call('GET', 'metrics'),
+      await call('GET', 'streams.json'),
+    ];
+    expect(texts.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(texts[1]?.text).toContain('"rtmpConnections":1');
+    expect(texts[2]?.text).toContain('sluice_stream_frames_total{app="live",name="cam",kind="video"}');
+    const refused = await call('DELETE', 'api/streams/live/cam', { authorization: 'Bearer x' });
+    expect(refused.status).toBe(401);
+
+    const kicked = await call('DELETE', 'api/streams/live/cam?block=600');
+    expect(kicked).toEqual({
+      status: 202,
+      text: JSON.stringify({ app: 'live', name: 'cam', blockedSeconds: 600 }),
+    });
+    await publisher.closed;
+    await expect(publish(gateway, 'cam')).rejects.toThrow(/blocked/);
+    await (await publish(gateway, 'other')).stop();
+    expect((await call('DELETE', 'api/streams/live/nobody')).status).toBe(404);
+
+    await gateway.close();
+    expect(JSON.stringify([...texts, refused, kicked, lines])).not.toContain(TOKEN);
+    expect(JSON.stringify(lines)).toContain('ended by an operator');
   });
 });
 

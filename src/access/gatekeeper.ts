@@ -43,6 +43,8 @@ const GRANT_SECONDS = 12 * 3600;
 
 /** Decides who may publish and who may play. */
 export class Gatekeeper {
+  /** How often somebody was refused. */
+  readonly denied = { publish: 0, play: 0 };
   readonly #options: GatekeeperOptions;
   #asking = 0;
 
@@ -57,15 +59,15 @@ export class Gatekeeper {
    */
   publish({ app, key, query, address }: PublishAttempt): string | Promise<string> {
     const { publish, callback } = this.#options.settings(app);
-    if (!mayComeFrom(address, publish)) throw publishDenied('this address may not publish');
+    if (!mayComeFrom(address, publish)) throw this.#publishDenied('this address may not publish');
     const name = publish.keys.length === 0 ? key : nameOfKey(publish.keys, key);
-    if (name === null) throw publishDenied('the stream key is not known');
+    if (name === null) throw this.#publishDenied('the stream key is not known');
     if (callback.url === undefined || !callback.actions.includes('publish')) return name;
     return this.#ask(
       { ...callback, url: callback.url },
       { action: 'publish', app, name, address, query },
     ).then((allowed) => {
-      if (!allowed) throw publishDenied('the callback refused');
+      if (!allowed) throw this.#publishDenied('the callback refused');
       return name;
     });
   }
@@ -84,17 +86,17 @@ export class Gatekeeper {
   enter(attempt: PlayAttempt): (string | null) | Promise<string | null> {
     const { app, name, query, address } = attempt;
     const { play, callback } = this.#options.settings(app);
-    if (!mayComeFrom(address, play)) throw playDenied('this address may not play');
+    if (!mayComeFrom(address, play)) throw this.#playDenied('this address may not play');
     const [secret] = play.secrets;
     if (secret === undefined) return null;
     const token = this.#validToken(attempt, play.secrets);
     if (token !== null) return token;
     if (callback.url === undefined || !callback.actions.includes('play')) {
-      throw playDenied('the address is not signed, or has expired');
+      throw this.#playDenied('the address is not signed, or has expired');
     }
     return this.#ask({ ...callback, url: callback.url }, { action: 'play', app, name, address, query }).then(
       (allowed) => {
-        if (!allowed) throw playDenied('the callback refused');
+        if (!allowed) throw this.#playDenied('the callback refused');
         return signPlayback(secret, { app, name, expires: this.#options.now() + GRANT_SECONDS });
       },
     );
@@ -108,9 +110,9 @@ export class Gatekeeper {
    */
   follow(attempt: PlayAttempt): void {
     const { play } = this.#options.settings(attempt.app);
-    if (!mayComeFrom(attempt.address, play)) throw playDenied('this address may not play');
+    if (!mayComeFrom(attempt.address, play)) throw this.#playDenied('this address may not play');
     if (play.secrets.length > 0 && this.#validToken(attempt, play.secrets) === null) {
-      throw playDenied('the address is not signed, or has expired');
+      throw this.#playDenied('the address is not signed, or has expired');
     }
   }
 
@@ -138,12 +140,14 @@ export class Gatekeeper {
       this.#asking--;
     }
   }
-}
 
-function publishDenied(reason: string): SluiceError {
-  return new SluiceError('SLUICE_PUBLISH_DENIED', reason);
-}
+  #publishDenied(reason: string): SluiceError {
+    this.denied.publish++;
+    return new SluiceError('SLUICE_PUBLISH_DENIED', reason);
+  }
 
-function playDenied(reason: string): SluiceError {
-  return new SluiceError('SLUICE_PLAY_DENIED', reason);
+  #playDenied(reason: string): SluiceError {
+    this.denied.play++;
+    return new SluiceError('SLUICE_PLAY_DENIED', reason);
+  }
 }

@@ -20,6 +20,7 @@ const addressRanges = z.array(
 );
 const secret = z
   .string()
+  .regex(/^\S*$/, { error: 'must not contain spaces' })
   .min(16, { error: 'must have at least 16 characters: make one with `openssl rand -hex 32`' });
 
 const takeover = z

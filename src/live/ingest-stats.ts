@@ -1,3 +1,4 @@
+import type { DropCounts } from '../media/epoch-gate.ts';
 import type { Packet } from '../media/packet.ts';
 import { secondsFromTicks, TICKS_PER_SECOND, type Ticks } from '../media/time.ts';
 
@@ -13,6 +14,11 @@ interface Second {
 export class IngestStats {
   /** Messages that could not be parsed and were dropped. */
   damagedMessages = 0;
+  readonly drops: DropCounts = { beforeKeyframe: 0, undeclaredTrack: 0 };
+  /** Frames of all video tracks since the stream began. */
+  videoFrames = 0;
+  /** … of all audio tracks. */
+  audioFrames = 0;
   #bytes = 0;
   #current: Second = { bytes: 0, videoFrames: 0 };
   #currentStart: Ticks | null = null;
@@ -51,6 +57,8 @@ export class IngestStats {
 
   packet({ track, dts, keyframe, data }: Packet): void {
     this.#bytes += data.length;
+    if (track.kind === 'video') this.videoFrames++;
+    else this.audioFrames++;
     this.#currentStart ??= dts;
     if (dts - this.#currentStart >= TICKS_PER_SECOND) {
       this.#complete.push(this.#current);

@@ -123,6 +123,11 @@ export class Stream {
     return this.#doctor?.findings() ?? [];
   }
 
+  /** Media of the publisher that waits to be delivered. */
+  get queuedBytes(): number {
+    return this.#timeline?.queuedBytes ?? 0;
+  }
+
   addSink(sink: MediaSink): void {
     this.#sinks.add(sink);
     if (this.#epoch !== null && this.#state === 'live') sink.epoch(this.#epoch);
@@ -146,7 +151,12 @@ export class Stream {
         packet: (packet) => this.#deliver(packet),
         end: () => this.#forEachSink((sink) => sink.end()),
       },
-      { clock: this.#options.clock, origin: this.#end, reason: this.#shown ? 'reconnect' : 'start' },
+      {
+        clock: this.#options.clock,
+        origin: this.#end,
+        reason: this.#shown ? 'reconnect' : 'start',
+        drops: this.stats.drops,
+      },
     );
     this.#timeline = timeline;
     this.#setState('live');

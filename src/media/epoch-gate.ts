@@ -18,6 +18,14 @@ const SHORTEST_EPOCH = ticksFromSeconds(1);
 /** A track silent for this long is not part of the next epoch. */
 const TRACK_EXPIRY = ticksFromSeconds(10);
 
+/** Packets that were dropped since the stream began, by why. */
+export interface DropCounts {
+  /** Their track could not be decoded yet. */
+  beforeKeyframe: number;
+  /** Their track is new or changed, and the epoch that declares it begins with the next keyframe. */
+  undeclaredTrack: number;
+}
+
 /** What one publisher delivers; it never closes the stream. */
 export type EpochSink = Omit<MediaSink, 'close'>;
 
@@ -29,6 +37,7 @@ export type EpochSink = Omit<MediaSink, 'close'>;
 export class EpochGate {
   readonly #sink: EpochSink;
   readonly #clock: Clock;
+  readonly #drops: DropCounts;
   #announced: AnnouncedMedia | null = null;
   /** Packets held until the tracks are known; null once the first epoch is open. */
   #held: Packet[] | null = [];
@@ -39,10 +48,16 @@ export class EpochGate {
   #openedAt: Ticks = Number.NEGATIVE_INFINITY;
   #newest: Ticks = Number.NEGATIVE_INFINITY;
 
-  constructor(sink: EpochSink, clock: Clock, reason: EpochReason) {
+  constructor(sink: EpochSink, clock: Clock, reason: EpochReason, drops: DropCounts) {
     this.#sink = sink;
     this.#clock = clock;
     this.#pending = reason;
+    this.#drops = drops;
+  }
+
+  /** What is held before the first epoch. */
+  get heldBytes(): number {
+    return this.#held === null ? 0 : this.#heldBytes;
   }
 
   announce(media: AnnouncedMedia): void {
@@ -59,6 +74,7 @@ export class EpochGate {
     if (this.#held !== null) {
       // Before its first keyframe a track cannot be decoded, now or later.
       if (this.#seen.has(packet.track.id)) this.#hold(packet);
+      else this.#drops.beforeKeyframe++;
       return;
     }
     const current = this.#tracks.includes(packet.track);
@@ -68,8 +84,7 @@ export class EpochGate {
     const isNew = !this.#tracks.some((track) => track.id === packet.track.id);
     const settled = isNew || packet.dts - this.#openedAt >= SHORTEST_EPOCH;
     if (this.#pending !== null && settled && this.#canStartWith(packet)) this.#open(packet.dts);
-    // A track that the open epoch does not declare cannot be decoded: it waits for the next epoch.
-    if (this.#tracks.includes(packet.track)) this.#sink.packet(packet);
+    this.#pass(packet);
   }
 
   end(): void {
@@ -107,10 +122,16 @@ export class EpochGate {
     this.#held = null;
     const start = held.findIndex((packet) => this.#canStartWith(packet));
     const first = held[start];
+    this.#drops.beforeKeyframe += first === undefined ? held.length : start;
     if (first === undefined) return;
     this.#open(first.dts);
-    for (const packet of held.slice(start))
-      if (this.#tracks.includes(packet.track)) this.#sink.packet(packet);
+    for (const packet of held.slice(start)) this.#pass(packet);
+  }
+
+  /** A track that the open epoch does not declare cannot be decoded: it waits for the next epoch. */
+  #pass(packet: Packet): void {
+    if (this.#tracks.includes(packet.track)) this.#sink.packet(packet);
+    else this.#drops.undeclaredTrack++;
   }
 
   /** The leading track is the first video track that can be decoded; without one, any audio frame will do. */

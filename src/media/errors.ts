@@ -6,6 +6,10 @@ export const ERRORS = {
   SLUICE_AMF_MALFORMED:
     'The AMF data is cut short or contradicts itself. The encoder is broken or the bytes are not RTMP.',
   SLUICE_AMF_LIMIT: 'The AMF data is nested too deeply or has too many values. No real encoder sends this.',
+  SLUICE_API_LOOPBACK_ONLY:
+    'Without api.token the API and the metrics are for this computer only. Configure api.token and send it as a bearer token.',
+  SLUICE_API_STREAM_NOT_FOUND: 'There is no such stream now. GET /api/streams lists those there are.',
+  SLUICE_API_UNAUTHORIZED: 'The request lacks the bearer token of the API, or it is a wrong one.',
   SLUICE_CODEC_MALFORMED:
     'A decoder configuration record or parameter set cannot be parsed. Restart the encoder; if it stays, its output is broken.',
   SLUICE_CONFIG_INVALID:
@@ -21,6 +25,8 @@ export const ERRORS = {
     'A port cannot be opened. Stop the program that uses it or choose another with --rtmp-port / --http-port.',
   SLUICE_PUBLISH_DENIED:
     'Publishing is not allowed with this stream key or from this address. Check the stream key in the encoder.',
+  SLUICE_PUBLISH_KICKED:
+    'An operator ended this stream; its name is refused for a while. Ask them, or publish again later.',
   SLUICE_RTMP_BAD_CHUNK: 'The RTMP chunk stream is not decodable. The connection is closed.',
   SLUICE_RTMP_BAD_MESSAGE:
     'An RTMP control message or command has impossible content. The connection is closed.',

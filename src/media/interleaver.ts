@@ -38,6 +38,10 @@ export class Interleaver {
     this.#emit = emit;
   }
 
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
   push(packet: Packet, jumped: boolean): void {
     let lane = this.#lanes.get(packet.track.id);
     if (lane === undefined) {

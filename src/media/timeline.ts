@@ -1,6 +1,6 @@
 import { AudioClock } from './audio-clock.ts';
 import type { Clock } from './clock.ts';
-import { EpochGate, type EpochSink } from './epoch-gate.ts';
+import { type DropCounts, EpochGate, type EpochSink } from './epoch-gate.ts';
 import type { AnnouncedMedia, Frame } from './frame.ts';
 import { IngestClock } from './ingest-clock.ts';
 import { Interleaver } from './interleaver.ts';
@@ -17,6 +17,8 @@ export interface TimelineOptions {
   /** Tick of the first frame: 10 s for a new stream (room below for offsets), its last end for one that continues. */
   readonly origin: Ticks;
   readonly reason: Extract<EpochReason, 'start' | 'reconnect'>;
+  /** Where drops are counted; beyond this publisher when its owner keeps them. */
+  readonly drops?: DropCounts;
 }
 
 /**
@@ -31,11 +33,17 @@ export class Timeline {
   readonly #videoClocks = new Map<string, VideoClock>();
 
   constructor(sink: EpochSink, options: TimelineOptions) {
-    this.#gate = new EpochGate(sink, options.clock, options.reason);
+    const drops = options.drops ?? { beforeKeyframe: 0, undeclaredTrack: 0 };
+    this.#gate = new EpochGate(sink, options.clock, options.reason, drops);
     this.#interleaver = new Interleaver((item) => this.#gate.push(item));
     this.#ingestClock = new IngestClock(options.origin, (frame, dts, jumped) =>
       this.#interleaver.push(this.#stamp(frame, dts), jumped),
     );
+  }
+
+  /** What is held back to order the tracks and to find all of them. */
+  get queuedBytes(): number {
+    return this.#interleaver.queuedBytes + this.#gate.heldBytes;
   }
 
   /** What the publisher says it will send; shortens or lengthens the wait for the first frames of each kind. */

@@ -3,6 +3,7 @@ import { renderMediaPlaylist, renderMultivariantPlaylist } from '../formats/m3u8
 import type { Stream } from '../live/stream.ts';
 import { streamFolder } from '../live/stream-name.ts';
 import { HlsPackager, type HlsPackagerOptions } from './hls-packager.ts';
+import type { PackagingFigures } from './packaging-figures.ts';
 import type { StreamState } from './rendition-state.ts';
 import type { PlaylistFiles, StreamJournal } from './segment-store.ts';
 
@@ -34,6 +35,8 @@ export interface HlsOutputsOptions extends Pick<HlsPackagerOptions, 'clock' | 's
   readonly journal: StreamJournal | null;
   /** Where playlists go as files for a web server; null for streams that nobody else may serve. */
   readonly playlistFiles: (app: string) => PlaylistFiles | null;
+  /** Totals over all streams. */
+  readonly figures: PackagingFigures;
   /** A playlist has changed. */
   readonly onListed: (stream: Stream) => void;
   readonly onStoreError: (stream: Stream, error: unknown, uri: string) => void;
@@ -117,6 +120,7 @@ export class HlsOutputs {
         onListed(stream);
       },
       onStoreError: (error, uri) => onStoreError(stream, error, uri),
+      figures: this.#options.figures,
     });
     this.#packagers.set(stream, packager);
     this.#byPath.set(path, [packager, ...predecessors]);

@@ -4,11 +4,19 @@ import { reasonNotInTs, TsMuxer } from '../formats/mpegts/muxer.ts';
 import type { Clock } from '../media/clock.ts';
 import { SluiceError } from '../media/errors.ts';
 import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
-import { msFromTicks, type Ticks, ticksFromSamples, ticksFromSeconds } from '../media/time.ts';
+import {
+  type EpochMs,
+  msFromTicks,
+  secondsFromTicks,
+  type Ticks,
+  ticksFromSamples,
+  ticksFromSeconds,
+} from '../media/time.ts';
 import type { AudioTrack, Track, VideoTrack } from '../media/track.ts';
 import type { Warning } from '../media/warning.ts';
 import { BandwidthMeter } from './bandwidth.ts';
 import { FrameRateMeter } from './frame-rate.ts';
+import { type ListedFigures, PackagingFigures } from './packaging-figures.ts';
 import { packagingWarnings } from './packaging-warnings.ts';
 import type { RenditionDescription, RenditionState } from './rendition-state.ts';
 import { SegmentHistory } from './segment-history.ts';
@@ -19,8 +27,8 @@ import { WallAnchor } from './wall-anchor.ts';
 
 /** Larger segments are cut wherever they are; nobody can play a rate this high over HTTP anyway. */
 const MAX_SEGMENT_BYTES = 50 * 1024 * 1024;
-/** Segments that may wait for the store; when it hangs, later ones are lost rather than filling the memory. */
-const MAX_UNSTORED = 8;
+/** What may wait for the store; when it hangs, later segments are lost rather than filling the memory. */
+const MAX_UNSTORED_BYTES = 64 * 1024 * 1024;
 const DEFAULT_FRAME = ticksFromSeconds(0.04);
 
 export interface HlsPackagerOptions {
@@ -52,6 +60,8 @@ export interface HlsPackagerOptions {
   readonly beforeListing: (() => Promise<void>) | null;
   /** The playlist has changed. */
   readonly onListed: () => void;
+  /** Where totals of several packagers are kept. */
+  readonly figures?: PackagingFigures;
 }
 
 interface OpenSegment {
@@ -96,13 +106,16 @@ export class HlsPackager implements MediaSink {
   #forcedCuts = 0;
   /** What viewers see; behind the history while a new segment is being written down. */
   #published: MediaWindow;
-  /** Segments handed to the store and not listed yet. */
-  #unstored = 0;
+  /** Bytes handed to the store and not stored yet. */
+  #unstoredBytes = 0;
+  readonly #figures: PackagingFigures;
+  #newest: ListedFigures | null = null;
   /** Store writes in order; the playlist follows it. */
   #writing: Promise<void> = Promise.resolve();
 
   constructor(options: HlsPackagerOptions) {
     this.#options = options;
+    this.#figures = options.figures ?? new PackagingFigures();
     this.#segmenter = new Segmenter(
       ticksFromSeconds(options.segmentDuration),
       longestSegment(options.maxSegmentDuration),
@@ -148,6 +161,11 @@ export class HlsPackager implements MediaSink {
   /** Seconds; null before the first segment. */
   get targetDuration(): number | null {
     return this.#targetDuration;
+  }
+
+  /** The newest segment listed; null before the first. */
+  get newest(): ListedFigures | null {
+    return this.#newest;
   }
 
   /** The tracks that the segments carry. */
@@ -305,6 +323,7 @@ export class HlsPackager implements MediaSink {
     const segment = this.#segment;
     if (segment === null) return;
     this.#segment = null;
+    const closedAt = this.#options.clock.now();
     const duration = Math.min(end - segment.start, this.#limit());
     const data = this.#muxer.endSegment();
     if (duration <= 0) return;
@@ -315,15 +334,17 @@ export class HlsPackager implements MediaSink {
     const programDateTime = this.#anchor.wallTime(start);
     this.#anchor.observe(end, clock.now(), duration);
     const info = { uri, duration, bytes: data.length, programDateTime, discontinuity, independent };
-    if (this.#unstored >= MAX_UNSTORED) {
+    if (this.#unstoredBytes + data.length > MAX_UNSTORED_BYTES) {
       this.#lost = true;
-      const waiting = new SluiceError('SLUICE_STORE_BUSY', `${MAX_UNSTORED} segments wait for the store`);
+      this.#figures.segmentsLost++;
+      this.#figures.storeErrors++;
+      const waiting = new SluiceError('SLUICE_STORE_BUSY', `${this.#unstoredBytes} bytes wait for the store`);
       this.#options.onStoreError(waiting, uri);
       return;
     }
     const description = this.#describe();
-    this.#unstored++;
-    this.#writing = this.#writing.then(() => this.#store(info, data, description));
+    this.#unstoredBytes += data.length;
+    this.#writing = this.#writing.then(() => this.#store(info, data, description, closedAt));
   }
 
   #describe(): RenditionDescription {
@@ -339,16 +360,19 @@ export class HlsPackager implements MediaSink {
     info: Omit<SegmentInfo, 'mediaSequence'>,
     data: Buffer,
     description: RenditionDescription,
+    closedAt: EpochMs,
   ): Promise<void> {
     const { clock, store, storePrefix, onStoreError, beforeListing } = this.#options;
     try {
       await store.put(storePrefix + info.uri, data);
     } catch (error) {
       this.#lost = true;
+      this.#figures.segmentsLost++;
+      this.#figures.storeErrors++;
       onStoreError(error, info.uri);
       return;
     } finally {
-      this.#unstored--;
+      this.#unstoredBytes -= data.length;
     }
     const mediaSequence = this.#nextMediaSequence++;
     const discontinuity = info.discontinuity || this.#lost;
@@ -358,6 +382,10 @@ export class HlsPackager implements MediaSink {
     this.#history.append({ ...info, mediaSequence, discontinuity }, clock.now());
     if (beforeListing !== null) await beforeListing();
     this.#publish();
+    const now = clock.now();
+    this.#figures.listing.observe((now - closedAt) / 1000);
+    const seconds = secondsFromTicks(info.duration);
+    this.#newest = { duration: seconds, lateness: (now - info.programDateTime) / 1000 - seconds };
     await Promise.all(this.#history.takeExpired(clock.now()).map((uri) => this.#delete(uri)));
   }
 
@@ -366,6 +394,7 @@ export class HlsPackager implements MediaSink {
     try {
       await store.delete(storePrefix + uri);
     } catch (error) {
+      this.#figures.storeErrors++;
       onStoreError(error, uri);
     }
   }

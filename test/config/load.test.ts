@@ -37,6 +37,8 @@ describe('parseConfig', () => {
     [{ rtmp: { prot: 1935 } }, /rtmp.*prot/],
     [{ rtmp: { port: 70_000 } }, /rtmp\.port/],
     [{ rtmp: { port: Number.NaN } }, /rtmp\.port/],
+    [{ api: { token: '' } }, /api\.token/],
+    [{ api: { token: 'a b' } }, /api\.token.*spaces/],
     [{ publish: { takeover: 'oldest' } }, /publish\.takeover.*newest/],
     [{ hls: { listedSegments: 3 } }, /hls\.listedSegments/],
     [{ hls: { segmentDuration: 12 } }, /hls\.maxSegmentDuration: must not be less/],

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HlsPackager } from '../../src/packaging/hls-packager.ts';
 import { gatewayPlugin } from '../../src/servers/http/gateway-plugin.ts';
 import { OPEN_ACCESS } from '../support/open-access.ts';
+import { pluginOptions } from '../support/plugin-options.ts';
 import { publishClip } from '../support/publish-clip.ts';
 
 const app = Fastify();
@@ -17,14 +18,12 @@ beforeAll(async () => {
   segment = packager.window.segments[0]?.uri ?? '';
   await app.register(
     gatewayPlugin({
-      standalone: true,
+      ...pluginOptions(),
       hls: {
-        defaultApp: 'live',
         find: (application, name) => (application === 'live' && name === 'test' ? [packager] : []),
         access: OPEN_ACCESS,
         onRequest: () => {},
       },
-      api: { version: '0', defaultApp: 'live', rtmpPort: () => 1935, streams: () => [], ready: () => true },
       onFault: (error) => faults.push(error),
     }),
   );

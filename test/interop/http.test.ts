@@ -100,18 +100,24 @@ describe('the API', () => {
   });
 
   test('describes the gateway', async () => {
-    expect(json((await get('api/server')).body)).toEqual({
+    expect(json((await get('api/server')).body)).toMatchObject({
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
       rtmpPort: gateway.rtmpPort,
       defaultApp: 'live',
     });
   });
 
-  test('describes a stream, but not where it is published from', async () => {
+  test('describes a stream to everybody, but not where it is published from', async () => {
     await gateway.streamWhen('cam', ({ keyframeInterval }) => keyframeInterval !== null);
-    const { headers, body } = await get('api/streams');
-    expect(headers).toMatchObject({ 'cache-control': 'no-store', 'access-control-allow-origin': '*' });
+    const { headers, body } = await get('streams.json');
+    expect(headers).toMatchObject({
+      'cache-control': 'public, max-age=1',
+      'access-control-allow-origin': '*',
+    });
     expect(json(body)).toEqual({
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      rtmpPort: gateway.rtmpPort,
+      defaultApp: 'live',
       streams: [
         {
           app: 'live',

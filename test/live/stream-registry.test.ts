@@ -5,9 +5,9 @@ import { failure } from '../formats/amf/support.ts';
 import { encoded } from '../media/support.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
-function registry(takeover: TakeoverPolicy, maxStreams = 10): StreamRegistry {
+function registry(takeover: TakeoverPolicy, maxStreams = 10, clock = new FakeClock()): StreamRegistry {
   return new StreamRegistry({
-    clock: new FakeClock(),
+    clock,
     graceMs: () => 1000,
     takeover: () => takeover,
     maxStreams: () => maxStreams,
@@ -62,6 +62,27 @@ describe('StreamRegistry', () => {
     first.stream.close();
     streams.remove(first.stream);
     expect(streams.publish('live', 'c', publisher()).stream.state).toBe('live');
+  });
+
+  it('refuses a blocked name, and no other, until its time is over', () => {
+    const clock = new FakeClock();
+    const streams = registry('newest', 10, clock);
+    const first = publisher();
+    streams.publish('live', 'a', first);
+    streams.block('live', 'a', 30_000);
+    expect(first.count).toBe(0);
+    expect(failure(() => streams.publish('live', 'a', publisher()))).toBe('SLUICE_PUBLISH_KICKED');
+    streams.publish('live', 'b', publisher());
+    streams.publish('a', 'live', publisher());
+    clock.advance(29_999);
+    expect(failure(() => streams.publish('live', 'a', publisher()))).toBe('SLUICE_PUBLISH_KICKED');
+    streams.block('live', 'c', 1);
+    clock.advance(1);
+    streams.publish('live', 'a', publisher());
+    expect(first.count).toBe(1);
+    streams.block('live', 'a', 30_000);
+    streams.block('live', 'a', 0);
+    streams.publish('live', 'a', publisher());
   });
 
   it('a closed stream is replaced, and removing it leaves the new one', () => {

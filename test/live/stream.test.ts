@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Stream, type StreamState } from '../../src/live/stream.ts';
 import type { Epoch, MediaSink, Packet } from '../../src/media/packet.ts';
-import { encoded, type TimedFrame } from '../media/support.ts';
+import { encoded, type TimedFrame, videoTrack } from '../media/support.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const FRAMES = encoded({ seconds: 3 });
@@ -55,6 +55,23 @@ function rig(graceMs = 60_000) {
   };
   return { clock, states, epochs, faults, stream, sink, publish, replacements: () => replaced };
 }
+
+it('every frame is delivered or counted as dropped, and waits in between', () => {
+  const { stream, sink, publish } = rig();
+  const joined = FRAMES.filter(({ at }) => at >= 500);
+  // A second picture track that begins in the middle of its group of pictures, while the stream runs.
+  const late = encoded({ seconds: 3, audio: null, video: videoTrack('v1') }).filter(({ at }) => at > 1000);
+  const frames = [...joined, ...late].sort((a, b) => a.at - b.at);
+  const publication = publish(frames);
+  expect(stream.queuedBytes).toBeGreaterThan(0);
+  publication.end();
+  expect(stream.queuedBytes).toBe(0);
+  const { videoFrames, audioFrames, drops } = stream.stats;
+  expect(videoFrames + audioFrames).toBe(sink.packets.length);
+  expect(drops.beforeKeyframe).toBeGreaterThan(10);
+  expect(drops.undeclaredTrack).toBeGreaterThan(10);
+  expect(videoFrames + audioFrames + drops.beforeKeyframe + drops.undeclaredTrack).toBe(frames.length);
+});
 
 describe('Stream states', () => {
   it('idle, live, grace, closed', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Stream } from '../../src/live/stream.ts';
 import { HlsOutputs } from '../../src/packaging/hls-outputs.ts';
+import { PackagingFigures } from '../../src/packaging/packaging-figures.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { encoded } from '../media/support.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -15,6 +16,7 @@ function rig() {
     persistent: false,
     journal: null,
     playlistFiles: () => null,
+    figures: new PackagingFigures(),
     onListed: () => {},
     onStoreError: (_stream, error) => {
       throw error;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { renderMediaPlaylist } from '../../src/formats/m3u8/playlist.ts';
+import { PackagingFigures } from '../../src/packaging/packaging-figures.ts';
 import { encoded, picture } from '../media/support.ts';
 import { parsePlaylist } from '../support/hls-validator/m3u8.ts';
 import { analyseSegment, type TransportSegment } from '../support/hls-validator/ts.ts';
@@ -302,9 +303,30 @@ describe('breaks', () => {
   });
 });
 
+describe('figures', () => {
+  it('of the newest segment follow it, and listing takes the time that the store takes', async () => {
+    const figures = new PackagingFigures();
+    const studio = new Studio({ packager: { figures } });
+    expect(studio.packager.newest).toBeNull();
+    const put = studio.store.put.bind(studio.store);
+    studio.store.put = async (name, data) => {
+      await put(name, data);
+      studio.clock.advance(30);
+    };
+    await studio.publish(CLIP);
+    expect(figures.listing.count).toBe(studio.segments.length);
+    expect(figures.listing.sum).toBeCloseTo(0.03 * studio.segments.length, 6);
+    const newest = studio.segments.at(-1);
+    expect(studio.packager.newest?.duration).toBeCloseTo((newest?.duration ?? 0) / 90_000, 6);
+    expect(studio.packager.newest?.lateness).toBeGreaterThan(-0.1);
+    expect(studio.packager.newest?.lateness).toBeLessThan(0.5);
+  });
+});
+
 describe('the store', () => {
   it('that fails once loses one segment: numbers have no hole, the next segment says DISCONTINUITY', async () => {
-    const studio = new Studio();
+    const figures = new PackagingFigures();
+    const studio = new Studio({ packager: { figures } });
     const tags = repeated(CLIP, 3);
     const ingest = await studio.publish(
       tags.filter(({ at }) => at < 9000),
@@ -326,6 +348,7 @@ describe('the store', () => {
     const spans = studio.windows.map((window) => window.segments.map((s) => s.mediaSequence));
     for (const span of spans) expect(span).toEqual(span.map((_, i) => (span[0] ?? 0) + i));
     expect(studio.packager.nextMediaSequence).toBe(114);
+    expect(figures).toMatchObject({ segmentsLost: 1, storeErrors: 1, listing: { count: 14 } });
   });
 
   it('that cannot delete costs no segment and no DISCONTINUITY', async () => {

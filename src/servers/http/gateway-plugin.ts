@@ -1,15 +1,28 @@
 import cors, { type FastifyCorsOptions } from '@fastify/cors';
 import type { FastifyError, FastifyPluginAsync } from 'fastify';
+import { guardApi } from './api-access.ts';
 import { type ApiRoutesOptions, apiRoutes } from './api-routes.ts';
 import { sendError, sendNotFound } from './errors.ts';
 import { type HlsRoutesOptions, hlsRoutes } from './hls-routes.ts';
+import { type MetricsSources, metricsRoutes } from './metrics-routes.ts';
 import { pageRoutes } from './page-routes.ts';
+import { type PublicRoutesOptions, publicRoutes } from './public-routes.ts';
+import { countRequests, type RequestCounters } from './request-counters.ts';
 
 export interface GatewayPluginOptions {
+  readonly version: string;
+  /** Application whose streams are at `/hls/<name>.m3u8`. */
+  readonly defaultApp: string;
   /** The app is ours alone: what is not found is ours to say. */
   readonly standalone: boolean;
-  readonly hls: HlsRoutesOptions;
-  readonly api: ApiRoutesOptions;
+  readonly hls: Omit<HlsRoutesOptions, 'defaultApp'>;
+  readonly open: Omit<PublicRoutesOptions, 'version' | 'defaultApp'>;
+  readonly api: Omit<ApiRoutesOptions, 'version' | 'prefix'> & {
+    /** What operators have to show for the API and the metrics; null lets in this computer only. */
+    readonly token: () => string | null;
+  };
+  readonly metrics: Omit<MetricsSources, 'version' | 'http'>;
+  readonly counters: RequestCounters;
   /** A request failed through no fault of the client. */
   readonly onFault: (error: Error) => void;
 }
@@ -23,25 +36,40 @@ const CORS: FastifyCorsOptions = {
 };
 
 /** Everything Sluice serves over HTTP, as one Fastify plugin that works under any prefix of any app. */
-export function gatewayPlugin({ standalone, hls, api, onFault }: GatewayPluginOptions): FastifyPluginAsync {
+export function gatewayPlugin(options: GatewayPluginOptions): FastifyPluginAsync {
+  const { version, defaultApp, standalone, hls, open, api, metrics, counters, onFault } = options;
   return async (app) => {
-    // Players on any site may play: media and API carry no credentials. An app that has the plugin decides itself.
-    if (!app.hasRequestDecorator('corsPreflightEnabled')) await app.register(cors, CORS);
     app.setErrorHandler((error: FastifyError, _request, reply) => sendError(error, reply, onFault));
-    // Without a prefix an app's own handler for what is not found stays its own.
-    if (standalone || app.prefix !== '') {
-      app.setNotFoundHandler((_request, reply) =>
-        sendNotFound(reply, 'Nothing here. The player page is at the root.'),
-      );
-    }
-    await app.register(async (scope) => {
-      scope.addHook('onSend', async (_request, reply) => {
-        reply.header('cross-origin-resource-policy', 'cross-origin').header('timing-allow-origin', '*');
-        return undefined;
+    await app.register(async (everybody) => {
+      // Players on any site may play: nothing here carries credentials. An app that has the plugin decides itself.
+      if (!everybody.hasRequestDecorator('corsPreflightEnabled')) await everybody.register(cors, CORS);
+      await everybody.register(async (scope) => {
+        countRequests(scope, counters, (url) => (PLAYLIST.test(url) ? 'playlist' : 'segment'));
+        scope.addHook('onSend', async (_request, reply) => {
+          reply.header('cross-origin-resource-policy', 'cross-origin').header('timing-allow-origin', '*');
+          return undefined;
+        });
+        hlsRoutes(scope, { ...hls, defaultApp });
       });
-      hlsRoutes(scope, hls);
+      await everybody.register(async (scope) => {
+        countRequests(scope, counters, () => 'page');
+        publicRoutes(scope, { ...open, version, defaultApp });
+        // Without a prefix an app's own handler for what is not found stays its own.
+        if (standalone || app.prefix !== '') {
+          scope.setNotFoundHandler((_request, reply) =>
+            sendNotFound(reply, 'Nothing here. The player page is at the root.'),
+          );
+        }
+        await scope.register(async (page) => pageRoutes(page));
+      });
     });
-    await app.register(async (scope) => apiRoutes(scope, api));
-    await app.register(async (scope) => pageRoutes(scope));
+    await app.register(async (operators) => {
+      countRequests(operators, counters, () => 'api');
+      guardApi(operators, { token: api.token, onDenied: () => counters.denied++ });
+      apiRoutes(operators, { ...api, version, prefix: app.prefix });
+      metricsRoutes(operators, { ...metrics, version, http: counters });
+    });
   };
 }
+
+const PLAYLIST = /^[^?]*\.m3u8(?:\?|$)/;

@@ -1,55 +1,12 @@
 import { reasonNotInTs } from '../../formats/mpegts/muxer.ts';
 import type { Stream } from '../../live/stream.ts';
 import type { Track } from '../../media/track.ts';
-import { type Health, healthOf, sortedBySeverity, type Warning } from '../../media/warning.ts';
+import { healthOf, sortedBySeverity, type Warning } from '../../media/warning.ts';
 import type { HlsPackager } from '../../packaging/hls-packager.ts';
+import type { PublicStreamView, StreamView, TrackView } from './api-schemas.ts';
 import { multivariantPath } from './hls-address.ts';
 
-/** One track in `/api/streams`. */
-export interface TrackView {
-  readonly id: string;
-  readonly kind: 'video' | 'audio';
-  readonly codec: string;
-  readonly codecString: string | null;
-  readonly width?: number;
-  readonly height?: number;
-  readonly frameRate?: number | null;
-  readonly sampleRate?: number;
-  readonly channels?: number;
-  readonly inHls: boolean;
-  /** Why not, when `inHls` is false. */
-  readonly reason?: string;
-}
-
-/** One stream in `/api/streams`. */
-export interface StreamView {
-  readonly app: string;
-  readonly name: string;
-  readonly state: 'live' | 'grace' | 'ended';
-  /** Multivariant playlist, relative to the gateway's root. */
-  readonly hls: string;
-  readonly publisher: { readonly address: string; readonly encoder: string | null } | null;
-  /** ISO 8601. */
-  readonly startedAt: string;
-  /** Seconds since `startedAt`. */
-  readonly uptime: number;
-  /** Bits per second of media. */
-  readonly bitrate: number;
-  readonly bytes: number;
-  readonly frameRate: number | null;
-  /** Seconds. */
-  readonly keyframeInterval: number | null;
-  readonly targetDuration: number | null;
-  readonly mediaSequence: number | null;
-  readonly tracks: readonly TrackView[];
-  /** Poor when viewers suffer, fair when they notice something. */
-  readonly health: Health;
-  /** The worst first. */
-  readonly warnings: readonly Warning[];
-}
-
-/** What `/api/streams` shows to everybody: not where somebody publishes from. */
-export type PublicStreamView = Omit<StreamView, 'publisher'>;
+export type { PublicStreamView, StreamView, TrackView };
 
 /** Null for a stream that never had a publisher. */
 export function viewStream(
@@ -79,6 +36,11 @@ export function viewStream(
     health: healthOf(warnings),
     warnings,
   };
+}
+
+/** What everybody may see of it. */
+export function publicView({ publisher, ...view }: StreamView): PublicStreamView {
+  return view;
 }
 
 /** Everything there is to say about a stream, the worst first. */

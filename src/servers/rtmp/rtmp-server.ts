@@ -11,12 +11,14 @@ export class RtmpServer {
   /** Each with what resolves when its socket is closed. */
   readonly #connections = new Map<RtmpConnection, Promise<void>>();
   #ticking: NodeJS.Timeout | null = null;
+  #refused = 0;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#server = createServer((socket) => {
       const { maxConnections } = options.limits();
       if (this.#connections.size >= maxConnections) {
+        this.#refused++;
         options.log.warn(
           { peer: socket.remoteAddress, code: 'SLUICE_RTMP_LIMIT' },
           `RTMP connection refused: ${maxConnections} are open already`,
@@ -37,6 +39,11 @@ export class RtmpServer {
 
   get connectionCount(): number {
     return this.#connections.size;
+  }
+
+  /** Connections that were one too many. */
+  get refusedCount(): number {
+    return this.#refused;
   }
 
   /** The port in use; null while not listening. */

@@ -1,0 +1,195 @@
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { Histogram } from '../../media/histogram.ts';
+import type { PackagingFigures } from '../../packaging/packaging-figures.ts';
+import { processMetrics } from './process-metrics.ts';
+import { REQUEST_KINDS, type RequestCounters } from './request-counters.ts';
+import type { StreamFigures } from './stream-figures.ts';
+
+/** Where the figures come from. All of them are read when somebody scrapes, none is pushed. */
+export interface MetricsSources {
+  readonly version: string;
+  readonly http: RequestCounters;
+  readonly packaging: PackagingFigures;
+  /** One per app and name. */
+  readonly streams: () => StreamFigures[];
+  readonly rtmp: () => { readonly connections: number; readonly refused: number };
+  /** Bytes of segments that can be fetched. */
+  readonly storeBytes: () => number;
+  /** Publishers and viewers that were refused by an access rule. */
+  readonly denied: () => { readonly publish: number; readonly play: number };
+}
+
+/** What one metric shows at a scrape: one value, or one per combination of labels. */
+type Samples = Iterable<readonly [labels: Readonly<Record<string, string>>, value: number]>;
+
+const HEALTH = { good: 0, fair: 1, poor: 2 } as const;
+const STATES = ['live', 'grace', 'ended'] as const;
+
+/** Reads everything as Prometheus text. The registry is this gateway's own. */
+export function createMetrics(sources: MetricsSources): () => Promise<string> {
+  const { http, packaging } = sources;
+  const registry = new Registry();
+  let streams: StreamFigures[] = [];
+
+  const gauge = (name: string, help: string, labelNames: string[], samples: () => Samples) =>
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [labels, value] of samples()) if (Number.isFinite(value)) this.set(labels, value);
+      },
+    });
+  const counter = (name: string, help: string, labelNames: string[], samples: () => Samples) =>
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [labels, value] of samples()) if (Number.isFinite(value)) this.inc(labels, value);
+      },
+    });
+  const one = (value: number): Samples => [[{}, value]];
+  /** One sample per stream, where the figure is known. */
+  const each = (figure: (stream: StreamFigures) => number | null): Samples =>
+    streams.flatMap((stream) => {
+      const value = figure(stream);
+      return value === null ? [] : [[labelsOf(stream), value] as const];
+    });
+  /** Several per stream, by one more label. */
+  const eachBy = (label: string, figures: (stream: StreamFigures) => Record<string, number>): Samples =>
+    streams.flatMap((stream) =>
+      Object.entries(figures(stream)).map(
+        ([key, value]) => [{ ...labelsOf(stream), [label]: key }, value] as const,
+      ),
+    );
+  const stream = ['app', 'name'];
+
+  gauge('sluice_build_info', 'Always 1; the version is in the label.', ['version'], () => [
+    [{ version: sources.version }, 1],
+  ]);
+  gauge('sluice_streams', 'Streams by state.', ['state'], () =>
+    STATES.map((state) => [{ state }, streams.filter((one) => one.state === state).length]),
+  );
+  gauge('sluice_rtmp_connections', 'Open RTMP connections, publishing or not.', [], () =>
+    one(sources.rtmp().connections),
+  );
+  counter(
+    'sluice_rtmp_connections_refused_total',
+    'RTMP connections refused because rtmp.maxConnections were open.',
+    [],
+    () => one(sources.rtmp().refused),
+  );
+  counter('sluice_http_requests_total', 'HTTP requests answered or given up by the client.', ['kind'], () =>
+    REQUEST_KINDS.map((kind) => [{ kind }, http.byKind[kind].requests]),
+  );
+  counter('sluice_http_sent_bytes_total', 'Bytes of HTTP bodies sent in full.', ['kind'], () =>
+    REQUEST_KINDS.map((kind) => [{ kind }, http.byKind[kind].bytes]),
+  );
+  gauge('sluice_http_open_requests', 'HTTP requests that are being answered, or wait for it.', [], () =>
+    one(http.open),
+  );
+  gauge('sluice_store_bytes', 'Bytes of segments that can be fetched.', [], () => one(sources.storeBytes()));
+  counter('sluice_store_errors_total', 'Segments that could not be stored or not deleted.', [], () =>
+    one(packaging.storeErrors),
+  );
+  counter('sluice_segments_lost_total', 'Segments that could not be stored and were never listed.', [], () =>
+    one(packaging.segmentsLost),
+  );
+  counter('sluice_access_denied_total', 'Requests refused by an access rule.', ['action'], () =>
+    Object.entries({ ...sources.denied(), api: http.denied }).map(([action, value]) => [{ action }, value]),
+  );
+
+  counter('sluice_stream_received_bytes_total', 'Bytes of media taken into the stream.', stream, () =>
+    each(({ receivedBytes }) => receivedBytes),
+  );
+  counter(
+    'sluice_stream_frames_total',
+    'Frames taken into the stream, of all tracks of the kind.',
+    [...stream, 'kind'],
+    () => eachBy('kind', ({ frames }) => ({ ...frames })),
+  );
+  counter(
+    'sluice_stream_dropped_total',
+    'Frames dropped: before the first keyframe of their track, or of a track that waits for the next keyframe to be declared.',
+    [...stream, 'reason'],
+    () => eachBy('reason', ({ dropped }) => ({ ...dropped })),
+  );
+  counter('sluice_stream_damaged_messages_total', 'Messages that could not be parsed.', stream, () =>
+    each(({ damagedMessages }) => damagedMessages),
+  );
+  gauge(
+    'sluice_stream_bitrate_bits_per_second',
+    'Media rate over the last five seconds of media.',
+    stream,
+    () => each(({ bitrate }) => bitrate),
+  );
+  gauge('sluice_stream_frame_rate', 'Frames per second of the first video track, measured.', stream, () =>
+    each(({ frameRate }) => frameRate),
+  );
+  gauge('sluice_stream_keyframe_interval_seconds', 'Time between the last two keyframes.', stream, () =>
+    each(({ keyframeInterval }) => keyframeInterval),
+  );
+  gauge('sluice_stream_segment_duration_seconds', 'Duration of the newest segment.', stream, () =>
+    each(({ segmentDuration }) => segmentDuration),
+  );
+  gauge('sluice_stream_target_duration_seconds', 'EXT-X-TARGETDURATION.', stream, () =>
+    each(({ targetDuration }) => targetDuration),
+  );
+  gauge(
+    'sluice_stream_lateness_seconds',
+    'How long after the end of its media, by its program date time, the newest segment was listed.',
+    stream,
+    () => each(({ lateness }) => lateness),
+  );
+  gauge(
+    'sluice_stream_queued_bytes',
+    'Bytes held back to order tracks and to find all of them.',
+    stream,
+    () => each(({ queuedBytes }) => queuedBytes),
+  );
+  gauge('sluice_stream_health', 'What the encoder sends: 0 good, 1 fair, 2 poor.', stream, () =>
+    each(({ health }) => (health === null || health === undefined ? null : HEALTH[health])),
+  );
+  gauge('sluice_stream_warning', '1 while there is this to change at the encoder.', [...stream, 'code'], () =>
+    eachBy('code', ({ warnings }) => Object.fromEntries(warnings.map((code) => [code, 1]))),
+  );
+
+  return async () => {
+    const ofProcess = await processMetrics();
+    streams = sources.streams();
+    const ofGateway = await registry.metrics();
+    const listing = histogramText(
+      'sluice_segment_listing_seconds',
+      'From the packet that closed a segment to the playlist that lists it.',
+      packaging.listing,
+    );
+    return `${ofGateway}\n${listing}\n${ofProcess}`;
+  };
+}
+
+function labelsOf({ app, name }: StreamFigures): Record<string, string> {
+  return { app, name };
+}
+
+/** prom-client's histograms want to be told each value; ours has counted already. */
+function histogramText(name: string, help: string, { bounds, counts, count, sum }: Histogram): string {
+  let below = 0;
+  const buckets = bounds.map((bound, index) => {
+    below += counts[index] ?? 0;
+    return `${name}_bucket{le="${bound}"} ${below}`;
+  });
+  return [
+    `# HELP ${name} ${help}`,
+    `# TYPE ${name} histogram`,
+    ...buckets,
+    `${name}_bucket{le="+Inf"} ${count}`,
+    `${name}_sum ${sum}`,
+    `${name}_count ${count}`,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,33 @@
+import type { FastifyInstance } from 'fastify';
+import type { PublicInfo, PublicStreamView } from './api-schemas.ts';
+
+export interface PublicRoutesOptions {
+  readonly version: string;
+  readonly defaultApp: string;
+  /** Null while RTMP is not listening. */
+  readonly rtmpPort: () => number | null;
+  /** The streams that everybody may know of. */
+  readonly publicStreams: () => PublicStreamView[];
+  /** False while starting or draining. */
+  readonly ready: () => boolean;
+}
+
+/** What the player page and load balancers ask, open to everybody. */
+export function publicRoutes(app: FastifyInstance, options: PublicRoutesOptions): void {
+  const { version, defaultApp, rtmpPort, publicStreams, ready } = options;
+  app.get('/streams.json', async (_request, reply): Promise<PublicInfo> => {
+    // However many pages are open, an edge asks once a second.
+    reply.header('cache-control', 'public, max-age=1');
+    return { version, rtmpPort: rtmpPort(), defaultApp, streams: publicStreams() };
+  });
+  /** The process answers. */
+  app.get('/healthz', async (_request, reply) => {
+    reply.header('cache-control', 'no-store');
+    return { status: 'ok' };
+  });
+  /** It takes publishers and viewers: a load balancer may send them here. */
+  app.get('/readyz', async (_request, reply) => {
+    reply.code(ready() ? 200 : 503).header('cache-control', 'no-store');
+    return { status: ready() ? 'ready' : 'not ready' };
+  });
+}

@@ -1,0 +1,50 @@
+import type { FastifyInstance } from 'fastify';
+
+export const REQUEST_KINDS = ['playlist', 'segment', 'page', 'api', 'not_found'] as const;
+export type RequestKind = (typeof REQUEST_KINDS)[number];
+
+interface Counts {
+  requests: number;
+  bytes: number;
+}
+
+/** What was answered over HTTP since the start: plain numbers, because every viewer's request passes here. */
+export class RequestCounters {
+  readonly byKind: Readonly<Record<RequestKind, Counts>> = {
+    playlist: { requests: 0, bytes: 0 },
+    segment: { requests: 0, bytes: 0 },
+    page: { requests: 0, bytes: 0 },
+    api: { requests: 0, bytes: 0 },
+    not_found: { requests: 0, bytes: 0 },
+  };
+  /** Requests not yet answered in full. */
+  open = 0;
+  /** Requests to the API or the metrics without the right to. */
+  denied = 0;
+}
+
+/**
+ * Counts the requests of a scope, including those whose clients went away. Bytes are those of the bodies that were
+ * sent in full.
+ *
+ * @param kindOf what a request asks for that is not answered with 404
+ */
+export function countRequests(
+  scope: FastifyInstance,
+  counters: RequestCounters,
+  kindOf: (url: string) => RequestKind,
+): void {
+  scope.addHook('onRequest', (request, reply, done) => {
+    counters.open++;
+    // Not onResponse: it is not called for a client that hangs up.
+    reply.raw.on('close', () => {
+      counters.open--;
+      const counts = counters.byKind[reply.statusCode === 404 ? 'not_found' : kindOf(request.raw.url ?? '')];
+      counts.requests++;
+      if (reply.raw.writableFinished && request.method !== 'HEAD') {
+        counts.bytes += Number(reply.getHeader('content-length') ?? 0);
+      }
+    });
+    done();
+  });
+}

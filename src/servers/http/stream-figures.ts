@@ -1,0 +1,56 @@
+import type { Stream } from '../../live/stream.ts';
+import type { HlsPackager } from '../../packaging/hls-packager.ts';
+import type { StreamView } from './api-schemas.ts';
+
+/** What `/metrics` shows of one stream; null is what is not known, and not shown. */
+export interface StreamFigures {
+  readonly app: string;
+  readonly name: string;
+  readonly state: StreamView['state'];
+  readonly receivedBytes: number;
+  readonly frames: { readonly video: number; readonly audio: number };
+  readonly dropped: { readonly before_keyframe: number; readonly undeclared_track: number };
+  readonly damagedMessages: number;
+  /** Bits per second. */
+  readonly bitrate: number;
+  readonly frameRate: number | null;
+  /** Seconds, as all that follow but the last four. */
+  readonly keyframeInterval: number | null;
+  readonly segmentDuration: number | null;
+  readonly targetDuration: number | null;
+  readonly lateness: number | null;
+  readonly queuedBytes: number;
+  readonly health: StreamView['health'] | null;
+  readonly warnings: readonly string[];
+}
+
+/** @param view the same stream as the API shows it */
+export function streamFigures(
+  { stats, queuedBytes }: Stream,
+  packager: HlsPackager | null,
+  view: StreamView,
+): StreamFigures {
+  const { app, name, state, targetDuration, health, warnings } = view;
+  const newest = packager?.newest ?? null;
+  return {
+    app,
+    name,
+    state,
+    receivedBytes: stats.bytes,
+    frames: { video: stats.videoFrames, audio: stats.audioFrames },
+    dropped: {
+      before_keyframe: stats.drops.beforeKeyframe,
+      undeclared_track: stats.drops.undeclaredTrack,
+    },
+    damagedMessages: stats.damagedMessages,
+    bitrate: stats.bitrate,
+    frameRate: stats.frameRate,
+    keyframeInterval: stats.keyframeInterval,
+    segmentDuration: newest?.duration ?? null,
+    targetDuration,
+    lateness: newest?.lateness ?? null,
+    queuedBytes,
+    health: health ?? null,
+    warnings: warnings.map(({ code }) => code),
+  };
+}

@@ -1,0 +1,42 @@
+import { PackagingFigures } from '../../src/packaging/packaging-figures.ts';
+import type { GatewayPluginOptions } from '../../src/servers/http/gateway-plugin.ts';
+import { RequestCounters } from '../../src/servers/http/request-counters.ts';
+import { OPEN_ACCESS } from './open-access.ts';
+
+/** The HTTP side of a gateway that has no streams. */
+export function pluginOptions(): GatewayPluginOptions {
+  return {
+    version: '1.2.3',
+    defaultApp: 'live',
+    standalone: true,
+    hls: { find: () => [], access: OPEN_ACCESS, onRequest: () => {} },
+    open: { rtmpPort: () => 1935, publicStreams: () => [], ready: () => true },
+    api: {
+      token: () => null,
+      server: () => ({
+        version: '1.2.3',
+        node: 'v20.0.0',
+        uptime: 1.5,
+        rtmpPort: 1935,
+        httpPort: null,
+        defaultApp: 'live',
+        memory: { rss: 3, heap: 1, external: 1 },
+        storeBytes: 0,
+        rtmpConnections: 0,
+      }),
+      streams: () => [],
+      kick: () => false,
+    },
+    metrics: {
+      packaging: new PackagingFigures(),
+      streams: () => [],
+      rtmp: () => ({ connections: 0, refused: 0 }),
+      storeBytes: () => 0,
+      denied: () => ({ publish: 0, play: 0 }),
+    },
+    counters: new RequestCounters(),
+    onFault: (error) => {
+      throw error;
+    },
+  };
+}
