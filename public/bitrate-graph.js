@@ -13,6 +13,11 @@ const GAP_MS = 25_000;
 const WIDTH = 240;
 const HEIGHT = 40;
 
+/** Nothing is a measurement, too. @param {number} rate */
+export function rateText(rate) {
+  return rate > 0 ? bitrate(rate) : '0 kb/s';
+}
+
 /** @typedef {{ at: number, bytes: number, rate: number | null }} Sample */
 
 export class BitrateGraph {
@@ -96,7 +101,7 @@ export class BitrateGraph {
     const text =
       rates.length === 0
         ? 'Bitrate: nothing measured yet'
-        : `Bitrate over the last ${period}: ${bitrate(Math.min(...rates))} to ${bitrate(Math.max(...rates))}`;
+        : `Bitrate over the last ${period}: ${rateText(Math.min(...rates))} to ${rateText(Math.max(...rates))}`;
     if (this.#title.textContent !== text) this.#title.textContent = text;
   }
 }

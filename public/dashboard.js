@@ -142,7 +142,9 @@ function fact(id, text) {
 /** @param {StreamView} stream */
 function askToDisconnect(stream) {
   leaving = stream;
-  setText(byId('kick-title', HTMLElement), `Disconnect ${label(stream)}?`);
+  const act = stream.state === 'grace' ? 'End' : 'Disconnect';
+  setText(byId('kick-title', HTMLElement), `${act} ${label(stream)}?`);
+  setText(confirmButton, act);
   const who = [stream.publisher?.address, stream.publisher?.encoder].filter(Boolean).join(' · ');
   setText(byId('kick-who', HTMLElement), who);
   dialogError.hidden = true;
@@ -157,7 +159,7 @@ async function disconnect() {
   try {
     await api.disconnect(stream, BLOCK_SECONDS);
     dialog.close();
-    setText(announce, `${label(stream)} was disconnected`);
+    setText(announce, `${label(stream)} is over`);
   } catch (error) {
     confirmButton.disabled = false;
     dialogError.hidden = false;

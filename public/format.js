@@ -32,6 +32,7 @@ function known(value) {
 /** @param {number | null | undefined} bitsPerSecond */
 export function bitrate(bitsPerSecond) {
   if (!known(bitsPerSecond) || bitsPerSecond <= 0) return NONE;
+  if (bitsPerSecond >= 1e9) return `${(bitsPerSecond / 1e9).toFixed(2)} Gb/s`;
   if (bitsPerSecond >= 1e6) return `${(bitsPerSecond / 1e6).toFixed(1)} Mb/s`;
   return `${Math.round(bitsPerSecond / 1e3)} kb/s`;
 }

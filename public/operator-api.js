@@ -78,7 +78,7 @@ export class OperatorApi extends EventTarget {
   }
 
   /**
-   * Disconnects a publisher and keeps the name closed for a while.
+   * Disconnects a publisher, ends the stream and keeps the name closed for a while.
    * @param {import('./gateway.js').StreamId} id @param {number} block seconds
    * @throws {Refusal | Error}
    */
@@ -142,6 +142,8 @@ export class OperatorApi extends EventTarget {
     const response = await fetch(fromPage(path), {
       method,
       cache: 'no-store',
+      // The gateway looks where a deletion comes from.
+      referrerPolicy: 'same-origin',
       headers: {
         accept: 'application/json',
         ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),

@@ -1,20 +1,10 @@
 // @ts-check
 /** One stream of the dashboard, updated in place. */
 import { conditionOf } from './attention.js';
-import { BitrateGraph } from './bitrate-graph.js';
+import { BitrateGraph, rateText } from './bitrate-graph.js';
 import { create, setText } from './dom.js';
 import { bySeverity, severityName } from './findings.js';
-import {
-  bitrate,
-  bytes,
-  channels,
-  codecName,
-  duration,
-  frameRate,
-  NONE,
-  sampleRate,
-  seconds,
-} from './format.js';
+import { bytes, channels, codecName, duration, frameRate, NONE, sampleRate, seconds } from './format.js';
 
 /** @typedef {import('./operator-api.js').StreamView} StreamView */
 /** @typedef {import('./gateway.js').Track} Track */
@@ -135,7 +125,7 @@ export class OperatorCard {
           : 'Nobody connected',
     );
     const live = stream.state === 'live';
-    setText(this.#rate, live ? bitrate(this.graph.rate ?? stream.bitrate) : NONE);
+    setText(this.#rate, live ? rateText(this.graph.rate ?? stream.bitrate) : NONE);
     const { video, audio, keyframes, uptime } = this.#facts;
     setText(video, picture(shown(stream, 'video'), stream.frameRate));
     setText(audio, sound(shown(stream, 'audio')));
@@ -144,9 +134,12 @@ export class OperatorCard {
     if (this.#watch.getAttribute('href') !== watch) {
       this.#watch.href = watch;
       this.#watch.setAttribute('aria-label', `Watch ${label}`);
-      this.#kick.setAttribute('aria-label', `Disconnect ${label}`);
     }
-    this.#kick.disabled = !stream.publisher;
+    // Without an encoder there still is a stream that waits for one.
+    const act = stream.state === 'grace' ? 'End' : 'Disconnect';
+    setText(this.#kick, act);
+    this.#kick.setAttribute('aria-label', `${act} ${label}`);
+    this.#kick.disabled = stream.state === 'ended';
     this.#renderFindings();
     if (this.#more.open) this.#renderDetails();
   }
