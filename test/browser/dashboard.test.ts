@@ -1,6 +1,7 @@
 import type { Browser, Page, Route } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { publishPaced, readClip } from '../support/paced-publisher.ts';
 import { until } from '../support/until.ts';
 import { expectNoComplaints, launchBrowser, visit } from './support.ts';
 
@@ -174,6 +175,24 @@ describe.concurrent('the dashboard', () => {
     await page.locator('#kick-confirm').click();
     await page.locator('#kick').waitFor({ state: 'hidden' });
     expect(api.deleted).toEqual(['/api/streams/events/eu/stage?block=30']);
+  });
+
+  test('shows a real publisher and disconnects it', async () => {
+    const clip = await publishPaced({
+      port: gateway.rtmpPort,
+      key: 'real',
+      tags: readClip('h264_aac'),
+      loop: true,
+    });
+    const seen = await visit(browser, `${gateway.httpUrl}dashboard`);
+    const card = seen.page.locator('.card', { hasText: 'real' });
+    await card.locator('.card-fact', { hasText: 'H.264' }).waitFor();
+    expect(await card.locator('.card-publisher').textContent()).toContain('127.0.0.1');
+    await card.getByRole('button', { name: 'Disconnect real' }).click();
+    await seen.page.locator('#kick-confirm').click();
+    await clip.closed;
+    await card.locator('.badge', { hasText: 'Ended' }).waitFor();
+    expectNoComplaints(seen, gateway.httpUrl);
   });
 
   test('asks for the token, keeps it for the tab and out of every address', async () => {
