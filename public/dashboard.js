@@ -84,8 +84,7 @@ function renderServer() {
   fact('server-uptime', duration(server?.uptime));
   fact('server-memory', bytes(server?.memory?.rss));
   fact('server-store', bytes(server?.storeBytes));
-  fact('server-rtmp', count(server?.connections?.rtmp));
-  fact('server-http', count(server?.connections?.http));
+  fact('server-rtmp', server?.rtmpConnections?.toLocaleString('en') ?? NONE);
   setText(
     byId('version', HTMLElement),
     server
@@ -96,11 +95,6 @@ function renderServer() {
   );
   setText(byId('publish-address', HTMLElement), publishAddress());
   document.title = `${attention > 0 ? `(${attention}) ` : ''}Dashboard · Sluice`;
-}
-
-/** @param {number | undefined} value */
-function count(value) {
-  return value === undefined ? NONE : value.toLocaleString('en');
 }
 
 function publishAddress() {

@@ -9,9 +9,9 @@ import { fromPage } from './gateway.js';
  * @property {string} [node]
  * @property {number | null} rtmpPort
  * @property {string} defaultApp
- * @property {{ rss: number, heapUsed?: number, external?: number }} [memory]
+ * @property {{ rss: number }} [memory]
  * @property {number} [storeBytes]
- * @property {{ rtmp?: number, http?: number }} [connections]
+ * @property {number} [rtmpConnections]
  */
 /** @typedef {{ address: string, encoder: string | null }} Publisher */
 /**

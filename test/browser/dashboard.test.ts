@@ -25,9 +25,9 @@ const SERVER = {
   rtmpPort: 1935,
   httpPort: 8080,
   defaultApp: 'live',
-  memory: { rss: 84_000_000, heapUsed: 1, external: 1 },
+  memory: { rss: 84_000_000, heap: 1, external: 1 },
   storeBytes: 1_200_000_000,
-  connections: { rtmp: 12, http: 34 },
+  rtmpConnections: 12,
 };
 
 const KEYFRAMES = {
