@@ -32,6 +32,7 @@ function known(value) {
 /** @param {number | null | undefined} bitsPerSecond */
 export function bitrate(bitsPerSecond) {
   if (!known(bitsPerSecond) || bitsPerSecond <= 0) return NONE;
+  if (bitsPerSecond >= 1e9) return `${(bitsPerSecond / 1e9).toFixed(2)} Gb/s`;
   if (bitsPerSecond >= 1e6) return `${(bitsPerSecond / 1e6).toFixed(1)} Mb/s`;
   return `${Math.round(bitsPerSecond / 1e3)} kb/s`;
 }
@@ -47,11 +48,12 @@ export function frameRate(value) {
   return `${Number.isInteger(value) ? value : value.toFixed(2).replace(/\.?0+$/, '')} fps`;
 }
 
-/** 75 -> "1 min 15 s", 3700 -> "1 h 01 min" @param {number | null | undefined} value */
+/** 75 -> "1 min 15 s", 3700 -> "1 h 01 min", 180000 -> "2 d 2 h" @param {number | null | undefined} value */
 export function duration(value) {
   if (!known(value) || value < 0) return NONE;
   const total = Math.floor(value);
   const h = Math.floor(total / 3600);
+  if (h >= 48) return `${Math.floor(h / 24)} d ${h % 24} h`;
   const m = Math.floor((total % 3600) / 60);
   const s = total % 60;
   if (h > 0) return `${h} h ${String(m).padStart(2, '0')} min`;
@@ -70,4 +72,12 @@ export function channels(count) {
   if (count === 1) return 'mono';
   if (count === 2) return 'stereo';
   return `${count} channels`;
+}
+
+/** 1536000 -> "1.5 MB" @param {number | null | undefined} count */
+export function bytes(count) {
+  if (!known(count) || count < 0) return NONE;
+  if (count >= 1e9) return `${(count / 1e9).toFixed(1)} GB`;
+  if (count >= 1e6) return `${(count / 1e6).toFixed(count < 1e7 ? 1 : 0)} MB`;
+  return `${Math.round(count / 1e3)} kB`;
 }

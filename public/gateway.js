@@ -18,13 +18,16 @@
  * @property {number} [sampleRate]
  * @property {number} [channels]
  * @property {boolean} [inHls]
+ * @property {string} [reason]  why it is not in HLS
  */
-/** @typedef {{ code: string, message: string, fix?: string }} Warning */
+/** @typedef {'notice' | 'warning' | 'problem'} Severity */
+/** @typedef {{ code: string, severity?: Severity, message: string, fix?: string }} Warning */
 /**
  * @typedef {object} Stream
  * @property {string} app
  * @property {string} name
  * @property {'live' | 'grace' | 'ended'} state
+ * @property {'good' | 'fair' | 'poor'} [health]
  * @property {string} [hls]
  * @property {string} startedAt
  * @property {number} uptime
@@ -70,7 +73,6 @@ export class Gateway extends EventTarget {
   clockOffset = 0;
 
   #answeredAt = -Infinity;
-  #serverKnown = false;
   #loading = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -100,21 +102,13 @@ export class Gateway extends EventTarget {
   async #poll() {
     this.#loading = true;
     try {
-      if (!this.#serverKnown) {
-        this.server = {
-          ...this.server,
-          .../** @type {Partial<ServerInfo>} */ (await this.#get('api/server')),
-        };
-        this.#serverKnown = true;
-      }
-      const answer = /** @type {{ streams?: Stream[] }} */ (await this.#get('api/streams'));
-      this.streams = answer.streams ?? [];
+      const { streams, ...server } = await this.#ask();
+      this.server = { ...this.server, ...server };
+      this.streams = streams ?? [];
       this.reachable = true;
       this.#answeredAt = performance.now();
     } catch {
-      // A restart, a lost network: ask for the settings again too, they may have changed.
       this.reachable = false;
-      this.#serverKnown = false;
     }
     this.#loading = false;
     this.dispatchEvent(new Event('change'));
@@ -122,14 +116,14 @@ export class Gateway extends EventTarget {
     if (!document.hidden) this.#timer = setTimeout(() => this.refresh(), POLL_MS);
   }
 
-  /** @param {string} path @returns {Promise<unknown>} */
-  async #get(path) {
-    const response = await fetch(fromPage(path), {
+  /** @returns {Promise<Partial<ServerInfo> & { streams?: Stream[] }>} */
+  async #ask() {
+    const response = await fetch(fromPage('streams.json'), {
       cache: 'no-store',
       headers: { accept: 'application/json' },
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    if (!response.ok) throw new Error(`${path}: ${response.status}`);
+    if (!response.ok) throw new Error(`streams.json: ${response.status}`);
     this.#readClock(response.headers.get('date'));
     return response.json();
   }
@@ -168,14 +162,41 @@ export class Gateway extends EventTarget {
     return fromPage(`hls/${escapePath(path)}.m3u8`).href;
   }
 
-  /** The absolute address of this page for a stream, or without one. @param {StreamId | null} id @returns {string} */
+  /** What to play: with the token of the address bar, when that names this stream. @param {StreamId} id @returns {string} */
+  playlistUrl(id) {
+    const url = new URL(this.hlsUrl(id));
+    const token = this.tokenFor(id);
+    if (token !== null) url.searchParams.set('token', token);
+    return url.href;
+  }
+
+  /** The signature this page was opened with; it is good for one stream. @param {StreamId | null} id @returns {string | null} */
+  tokenFor(id) {
+    const named = this.selectedInAddress();
+    if (id === null || named === null || !sameStream(id, named)) return null;
+    return new URLSearchParams(location.search).get('token');
+  }
+
+  /**
+   * The absolute address of this page for a stream, or without one: to pass on, so without a token.
+   * @param {StreamId | null} id @returns {string}
+   */
   pageUrl(id) {
     const url = new URL(location.href);
     url.hash = '';
     url.searchParams.delete('stream');
+    url.searchParams.delete('token');
     const rest = url.searchParams.toString();
     const stream = id === null ? '' : `stream=${escapePath(this.label(id))}`;
     url.search = [stream, rest].filter((part) => part !== '').join('&');
+    return url.href;
+  }
+
+  /** The same for the address bar, where the token stays. @param {StreamId | null} id @returns {string} */
+  addressFor(id) {
+    const url = new URL(this.pageUrl(id));
+    const token = this.tokenFor(id);
+    if (token !== null) url.search += `&token=${encodeURIComponent(token)}`;
     return url.href;
   }
 

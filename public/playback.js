@@ -7,7 +7,7 @@
 import Hls from './vendor/hls.min.mjs';
 
 /** @typedef {'idle' | 'waiting' | 'playing' | 'stalled'} PlaybackState */
-/** What the gateway says of the stream; 'unknown' when it does not answer. @typedef {'live' | 'grace' | 'absent' | 'unknown'} Supply */
+/** What the gateway says of the stream; 'unknown' when it does not answer. 'unlisted' when it names no such stream, which may be live all the same. @typedef {'live' | 'grace' | 'ended' | 'unlisted' | 'unknown'} Supply */
 /** One attached source: from its creation to the next failure, end or choice of another stream. */
 /**
  * @typedef {object} Engine
@@ -35,6 +35,7 @@ const TICK_MS = 500;
 const STALL_MS = 1500;
 const PROBE_TIMEOUT_MS = 4000;
 const CODEC_RETRY_MS = 15000;
+const DENIED_RETRY_MS = 30000;
 const FRAGMENTS_MEASURED = 6;
 
 /** @type {Partial<import('hls.js').HlsConfig>} */
@@ -47,13 +48,22 @@ const HLS_CONFIG = {
   enableInterstitialPlayback: false,
   // Give up early: this file retries from the top, where a restarted stream is found.
   manifestLoadPolicy: loadPolicy(6000, 10000, 0),
-  playlistLoadPolicy: loadPolicy(8000, 12000, 2),
-  fragLoadPolicy: loadPolicy(10000, 40000, 3),
+  // But sit out a gateway that restarts: with what it kept, playback goes on as if nothing had been.
+  playlistLoadPolicy: loadPolicy(8000, 12000, 30),
+  fragLoadPolicy: loadPolicy(10000, 40000, 30),
 };
 
 /** @param {number} firstByte @param {number} whole @param {number} retries */
 function loadPolicy(firstByte, whole, retries) {
-  const retry = { maxNumRetry: retries, retryDelayMs: 1000, maxRetryDelayMs: 2000 };
+  /** @type {import('hls.js').RetryConfig} */
+  const retry = {
+    maxNumRetry: retries,
+    retryDelayMs: 500,
+    maxRetryDelayMs: 2000,
+    // hls.js takes a refused connection (status 0) for final.
+    shouldRetry: (_config, count, _timeout, response, usual) =>
+      usual || (count < retries && response?.code === 0),
+  };
   return {
     default: {
       maxTimeToFirstByteMs: firstByte,
@@ -78,6 +88,8 @@ export class Player {
   ended = false;
   /** The browser has no decoder for this stream. */
   unsupported = false;
+  /** The gateway refuses to show it: the link is not signed, or no longer valid. */
+  denied = false;
   /** The browser refuses to start without a click. */
   blocked = false;
   /** The viewer paused. */
@@ -144,6 +156,7 @@ export class Player {
     this.#url = url;
     this.ended = false;
     this.unsupported = false;
+    this.denied = false;
     this.blocked = false;
     this.paused = false;
     this.#failures = 0;
@@ -214,7 +227,9 @@ export class Player {
   /** Nothing to fetch while the gateway itself says that there is nothing. */
   #worthTrying() {
     const supply = this.#supply();
-    return supply === 'live' || (supply === 'unknown' && (!document.hidden || this.#engine !== null));
+    if (supply === 'live') return true;
+    const perhaps = supply === 'unlisted' || supply === 'unknown';
+    return perhaps && (!document.hidden || this.#engine !== null);
   }
 
   /** Looks before it leaps: the old picture goes only once there is a playlist to replace it. */
@@ -224,17 +239,22 @@ export class Player {
     const probe = new AbortController();
     this.#probe = probe;
     const giveUp = setTimeout(() => probe.abort(), PROBE_TIMEOUT_MS);
-    let found = false;
-    try {
-      found = (await fetch(url, { cache: 'no-store', signal: probe.signal })).ok;
-    } catch {
-      // Not there: the next turn asks again.
-    }
+    const found = await look(url, this.#supply() === 'live', probe.signal);
     clearTimeout(giveUp);
     if (this.#probe !== probe) return;
     this.#probe = null;
-    if (!found) {
+    const denied = found === 'denied';
+    if (denied !== this.denied) {
+      this.denied = denied;
+      this.#onChange();
+    }
+    if (found === 'ended' && !this.#engine) {
+      this.ended = true;
+      this.#onChange();
+    }
+    if (found !== 'live') {
       this.#later();
+      if (denied) this.#retryAt = performance.now() + DENIED_RETRY_MS;
       return;
     }
     this.#close();
@@ -325,9 +345,16 @@ export class Player {
     hls.on(Hls.Events.ERROR, (_event, data) => {
       if (data.fatal && this.#engine === engine) this.#fatal(engine, hls, data.type, data.details);
     });
-    hls.on(Hls.Events.LEVEL_LOADED, (_event, data) => {
+    /** @type {{ startSN: number, endSN: number } | null} */
+    let previous = null;
+    hls.on(Hls.Events.LEVEL_LOADED, (_event, { details }) => {
+      // Not the playlist we followed: of a gateway that forgot it, or after a long sleep. Start over in it.
+      const torn =
+        previous !== null && (details.startSN > previous.endSN + 1 || details.endSN < previous.startSN);
+      previous = { startSN: details.startSN, endSN: details.endSN };
+      if (torn && details.live) soon(() => this.#abandon(engine));
       // A playlist that is already complete is the end of the last session: wait for the next one.
-      if (!data.details.live && !engine.played) soon(() => this.#finish());
+      if (!details.live && !engine.played) soon(() => this.#finish());
     });
     hls.on(Hls.Events.MEDIA_ENDED, () => soon(() => this.#finish()));
     hls.on(Hls.Events.FRAG_BUFFERED, (_event, { frag, part, stats }) => {
@@ -363,9 +390,15 @@ export class Player {
       });
       return;
     }
+    this.#abandon(engine);
+    this.#onTrouble();
+  }
+
+  /** Nothing more comes from this engine: the next one replaces it. @param {Engine} engine */
+  #abandon(engine) {
+    engine.hls?.stopLoad();
     engine.broken = true;
     this.#later();
-    this.#onTrouble();
   }
 
   /** The session is over. */
@@ -458,8 +491,9 @@ export class Player {
       this.#finish();
       return;
     }
-    // The encoder is away: the buffer runs dry, and that is all right.
-    if (this.#supply() !== 'live') {
+    // The encoder or the gateway is away: the buffer runs dry, and that is all right.
+    const supply = this.#supply();
+    if (supply !== 'live' && supply !== 'unlisted') {
       engine.openedAt = now;
       return;
     }
@@ -469,8 +503,7 @@ export class Player {
     const replaced = engine.session !== undefined && session !== undefined && session !== engine.session;
     const patience = replaced ? 0 : Math.max(10000, 4000 * target);
     if (now - Math.max(this.#movedAt, engine.openedAt) > patience) {
-      engine.broken = true;
-      this.#later();
+      this.#abandon(engine);
       if (this.state !== 'playing') this.#become('waiting');
     }
   }
@@ -526,6 +559,30 @@ export class Player {
       sum += bits / time;
     }
     return sum;
+  }
+}
+
+/**
+ * What a playlist address has. Of a stream that is surely live the multivariant playlist tells enough.
+ * @param {string} url @param {boolean} surelyLive @param {AbortSignal} signal
+ * @returns {Promise<'live' | 'ended' | 'denied' | 'absent'>}
+ */
+async function look(url, surelyLive, signal) {
+  try {
+    const response = await fetch(url, { cache: 'no-store', signal });
+    if (response.status === 403) return 'denied';
+    if (!response.ok) return 'absent';
+    if (surelyLive) return 'live';
+    const lines = (await response.text()).split(/\r?\n/);
+    if (lines.includes('#EXT-X-ENDLIST')) return 'ended';
+    const rendition = lines.find((line) => line !== '' && !line.startsWith('#'));
+    if (rendition === undefined || lines.some((line) => line.startsWith('#EXTINF'))) return 'live';
+    const media = await fetch(new URL(rendition, url), { cache: 'no-store', signal });
+    if (!media.ok) return 'absent';
+    return /^#EXT-X-ENDLIST/m.test(await media.text()) ? 'ended' : 'live';
+  } catch {
+    // Not reachable: the next turn asks again.
+    return 'absent';
   }
 }
 

@@ -1,6 +1,7 @@
 // @ts-check
 /** The page: ties the gateway's news, the player and the panels together. */
 import { byId, create, setText } from './dom.js';
+import { bySeverity, severityName, worst } from './findings.js';
 import { bitrate, channels, codecName, duration, frameRate, NONE, sampleRate, seconds } from './format.js';
 import { Gateway, sameStream } from './gateway.js';
 import { ObsSettings } from './obs-settings.js';
@@ -51,18 +52,17 @@ const obs = new ObsSettings(gateway);
 /** @returns {import('./playback.js').Supply} */
 function supply() {
   if (!selected || !gateway.fresh) return 'unknown';
-  const state = gateway.find(selected)?.state;
-  return state === 'live' || state === 'grace' ? state : 'absent';
+  return gateway.find(selected)?.state ?? 'unlisted';
 }
 
 /** @param {StreamId | null} id @param {boolean} remember  as a step of the browser's history */
 function choose(id, remember) {
   selected = id;
-  const address = gateway.pageUrl(id);
+  const address = gateway.addressFor(id);
   if (remember && address !== location.href) history.pushState(null, '', address);
   else history.replaceState(null, '', address);
   video.muted = true;
-  player.open(id === null ? null : gateway.hlsUrl(id));
+  player.open(id === null ? null : gateway.playlistUrl(id));
   render();
   if (remember && id !== null) stage.scrollIntoView({ block: 'nearest' });
 }
@@ -121,11 +121,18 @@ function liveCount() {
 function renderStage(stream) {
   if (!selected) return;
   setText(streamTitle, gateway.label(selected));
-  const state = gateway.fresh ? (stream?.state ?? 'absent') : 'unknown';
+  const state = badgeState(stream);
   streamBadge.dataset.state = state;
   setText(
     streamBadge,
-    { live: 'Live', grace: 'Reconnecting', ended: 'Ended', absent: 'Not live', unknown: 'Checking' }[state],
+    {
+      live: 'Live',
+      grace: 'Reconnecting',
+      ended: 'Ended',
+      absent: 'Not live',
+      denied: 'No access',
+      unknown: 'Checking',
+    }[state],
   );
 
   const audioOnly =
@@ -137,11 +144,11 @@ function renderStage(stream) {
   const [title, text] = waiting ? waitingText(stream) : ['', ''];
   setText(overlayTitle, title);
   setText(overlayText, text);
-  overlay.dataset.calm = String(player.unsupported);
+  overlay.dataset.calm = String(player.unsupported || player.denied);
 
   const stalled = player.state === 'stalled';
   pill.hidden = !stalled;
-  setText(pill, !stalled ? '' : supply() === 'grace' ? 'The encoder is reconnecting…' : 'Catching up…');
+  setText(pill, stalled ? stalledText() : '');
 
   startButton.hidden = !player.blocked;
   const active = player.state === 'playing' || player.state === 'stalled';
@@ -157,6 +164,20 @@ function renderStage(stream) {
   if (volume.value !== level) volume.value = level;
 }
 
+function stalledText() {
+  if (gateway.reachable === false) return 'The gateway does not answer. Trying again…';
+  return supply() === 'grace' ? 'The encoder is reconnecting…' : 'Catching up…';
+}
+
+/** Streams need not be in the list: those are known by whether they play. @param {Stream | undefined} stream */
+function badgeState(stream) {
+  if (player.denied) return 'denied';
+  if (!gateway.fresh) return 'unknown';
+  if (stream) return stream.state;
+  if (player.ended) return 'ended';
+  return player.state === 'playing' || player.state === 'stalled' ? 'live' : 'absent';
+}
+
 /** @param {Stream | undefined} stream @returns {[string, string]} */
 function waitingText(stream) {
   const name = selected ? gateway.label(selected) : '';
@@ -165,6 +186,13 @@ function waitingText(stream) {
     return [
       'This browser has no decoder for this stream',
       `${codecs ? `It carries ${codecs}. ` : ''}Another browser may play it; H.264 video with AAC audio plays everywhere.`,
+    ];
+  }
+  if (player.denied) {
+    const expired = selected !== null && gateway.tokenFor(selected) !== null;
+    return [
+      expired ? 'This link has expired or is not valid' : 'This stream needs a link of its own',
+      'Ask the person who shared the stream with you for a new link.',
     ];
   }
   if (gateway.reachable === false) {
@@ -178,7 +206,8 @@ function waitingText(stream) {
         'The encoder is reconnecting',
         'Its connection dropped. The picture comes back here by itself.',
       ];
-    case 'absent':
+    case 'ended':
+    case 'unlisted':
       if (player.ended) return ['The stream has ended', 'If it starts again, it plays here by itself.'];
       return [
         'Waiting for the stream',
@@ -220,19 +249,23 @@ let warningsShown = '';
 
 /** @param {Stream | undefined} stream */
 function renderWarnings(stream) {
-  const items = stream?.warnings ?? [];
+  const items = bySeverity(stream?.warnings ?? []);
   const signature = JSON.stringify(items);
   if (signature === warningsShown) return;
   warningsShown = signature;
   warnings.replaceChildren(
     ...items.map((item) => {
       const entry = create('li', 'hint');
-      entry.append(create('p', 'hint-message', item.message));
+      const message = create('p', 'hint-message', item.message);
+      message.prepend(create('span', 'hint-severity', severityName(item)), ' ');
+      entry.append(message);
       if (item.fix) entry.append(create('p', 'hint-fix', item.fix));
       return entry;
     }),
   );
-  byId('hints', HTMLElement).hidden = items.length === 0;
+  const hints = byId('hints', HTMLElement);
+  hints.hidden = items.length === 0;
+  hints.dataset.severity = worst(items);
 }
 
 function renderStats() {
@@ -351,7 +384,7 @@ gateway.addEventListener('change', () => {
     if (selected && again && !sameStream(again, selected)) choose(again, false);
   }
   // The gateway's own word on the address goes before the usual one.
-  if (selected && gateway.find(selected)) player.open(gateway.hlsUrl(selected));
+  if (selected && gateway.find(selected)) player.open(gateway.playlistUrl(selected));
   player.update();
   render();
 });

@@ -1,22 +1,30 @@
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { signPlayback } from '../../src/access/playback-token.ts';
 import { publishTestPicture, type Running } from '../support/ffmpeg.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { publishPaced, readClip } from '../support/paced-publisher.ts';
 import { until } from '../support/until.ts';
+import {
+  expectNoComplaints,
+  launchBrowser,
+  moves,
+  playback,
+  playbackIs,
+  position,
+  visit,
+} from './support.ts';
+
+/** Signs the links to the streams of one application. */
+const SECRET = 'a secret that is long enough for a signature';
 
 let gateway: TestGateway;
 let browser: Browser;
 const publishers: Running[] = [];
 
 beforeAll(async () => {
-  gateway = await startGateway();
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      ...['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update'],
-      ...['--no-first-run', '--autoplay-policy=no-user-gesture-required'],
-    ],
-  });
+  gateway = await startGateway({ applications: { members: { play: { secrets: [SECRET] } } } });
+  browser = await launchBrowser();
 });
 
 afterAll(async () => {
@@ -25,25 +33,8 @@ afterAll(async () => {
   await gateway.stop();
 });
 
-/** A page, and everything that went wrong in it or was asked of another server. */
-interface Visit {
-  readonly page: Page;
-  readonly complaints: string[];
-  readonly requests: string[];
-}
-
-async function visit(query: string): Promise<Visit> {
-  const page = await browser.newPage();
-  const complaints: string[] = [];
-  const requests: string[] = [];
-  page.on('console', (message) => {
-    if (message.type() === 'error') complaints.push(message.text());
-  });
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('request', (request) => requests.push(request.url()));
-  await page.goto(`${gateway.httpUrl}${query}`);
-  return { page, complaints, requests };
-}
+const open = (query: string, prepare?: (page: Page) => Promise<unknown>) =>
+  visit(browser, `${gateway.httpUrl}${query}`, prepare);
 
 function publish(name: string, extra: readonly string[] = []): Running {
   const publisher = publishTestPicture(gateway.rtmp(name), extra);
@@ -51,32 +42,22 @@ function publish(name: string, extra: readonly string[] = []): Running {
   return publisher;
 }
 
-const playback = (page: Page) => page.locator('body').getAttribute('data-playback');
 const text = (page: Page, id: string) => page.locator(`#${id}`).textContent();
-const position = (page: Page) => page.evaluate<number>('document.getElementById("video").currentTime');
 
-async function playbackIs(page: Page, state: string, withinMs = 20_000): Promise<void> {
-  await until(`playback to be ${state}`, async () => (await playback(page)) === state, withinMs);
-}
-
-/** The picture really moves on. */
-async function moves(page: Page, seconds: number): Promise<void> {
-  const from = await position(page);
-  await until(`${seconds} s of playback`, async () => (await position(page)) > from + seconds, 20_000);
-}
-
-/** A missing stream is asked for and answered with 404, which the browser writes to the console by itself. */
-function expectNoComplaints({ complaints, requests }: Visit): void {
-  expect(complaints.filter((line) => !/Failed to load resource.* 404/.test(line))).toEqual([]);
-  const foreign = requests.filter((url) => !url.startsWith(gateway.httpUrl) && !url.startsWith('blob:'));
-  expect(foreign).toEqual([]);
-}
+/** All text, and all that can be copied or followed. */
+const EVERYTHING_SHOWN = `[
+  document.title,
+  document.body.innerText,
+  ...[...document.querySelectorAll('input')].map((field) => field.value),
+  ...[...document.querySelectorAll('a')].map((link) => link.getAttribute('href')),
+].join(' ')`;
+const LIVE_PLAYLIST = '#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nsegment.ts\n';
 
 describe.concurrent('the player page', () => {
   test('lists who is live, and plays what is chosen', async () => {
     publish('listed');
     await gateway.streamWhen('listed', ({ state }) => state === 'live');
-    const seen = await visit('');
+    const seen = await open('');
     const { page } = seen;
     const link = page.locator('#stream-list a', { hasText: 'listed' });
     await link.waitFor();
@@ -85,14 +66,12 @@ describe.concurrent('the player page', () => {
     await playbackIs(page, 'playing');
     expect(new URL(page.url()).searchParams.get('stream')).toBe('listed');
     await moves(page, 1);
-    expectNoComplaints(seen);
+    expectNoComplaints(seen, gateway.httpUrl);
   });
 
   test('waits for a stream, plays it, and survives a reconnect without a reload', async () => {
-    const seen = await visit('?stream=awaited');
+    const seen = await open('?stream=awaited');
     const { page, requests } = seen;
-    let navigations = 0;
-    page.on('framenavigated', () => navigations++);
     await playbackIs(page, 'waiting');
     await page.locator('#overlay-title', { hasText: 'Waiting for the stream' }).waitFor();
 
@@ -117,17 +96,72 @@ describe.concurrent('the player page', () => {
       20_000,
     );
     expect(await playback(page)).toBe('playing');
-    expect(navigations).toBe(0);
-    expectNoComplaints(seen);
+    expect(seen.navigations()).toBe(0);
+    expectNoComplaints(seen, gateway.httpUrl);
+  });
+
+  test('takes the token of its address to the playlist, and shows it nowhere', async () => {
+    const clip = await publishPaced({
+      port: gateway.rtmpPort,
+      app: 'members',
+      key: 'signed',
+      tags: readClip('h264_aac'),
+      loop: true,
+    });
+    const sign = (expires: number) => signPlayback(SECRET, { app: 'members', name: 'signed', expires });
+    const token = sign(Date.now() / 1000 + 600);
+    const playlist = `${gateway.hls('members/signed')}?token=${token}`;
+    await until('the stream', async () => (await fetch(playlist)).ok);
+    const seen = await open(`?stream=members/signed&token=${token}`);
+    const { page, requests } = seen;
+    await playbackIs(page, 'playing');
+    await moves(page, 1);
+    expect(requests).toContain(playlist);
+    expect(requests.filter((url) => url.includes('signed.m3u8') && url !== playlist)).toEqual([]);
+    expect(await text(page, 'stream-badge')).toBe('Live');
+    expect(await page.evaluate<string>(EVERYTHING_SHOWN)).not.toContain(token);
+    expect(page.url()).toContain(token);
+    await page.locator('.back').click();
+    expect(page.url()).not.toContain(token);
+    await page.goBack();
+    await playbackIs(page, 'playing');
+    expectNoComplaints(seen, gateway.httpUrl);
+
+    for (const [query, message] of [
+      [`&token=${sign(Date.now() / 1000 - 600)}`, 'This link has expired or is not valid'],
+      ['', 'This stream needs a link of its own'],
+    ] as const) {
+      const refused = await open(`?stream=members/signed${query}`);
+      await refused.page.locator('#overlay-title', { hasText: message }).waitFor();
+      expect(await text(refused.page, 'stream-badge')).toBe('No access');
+      expectNoComplaints(refused, gateway.httpUrl, /403/);
+    }
+    await clip.stop();
+  });
+
+  test('gives the token to a browser that plays HLS by itself', async () => {
+    const token = 'e30.bmF0aXZl';
+    const seen = await open(`?stream=plain&token=${token}`, async (page) => {
+      await page.addInitScript('delete globalThis.MediaSource; delete globalThis.ManagedMediaSource;');
+      await page.route('**/hls/**', (route) =>
+        route.fulfill({ contentType: 'application/vnd.apple.mpegurl', body: LIVE_PLAYLIST }),
+      );
+    });
+    await until(
+      'the address in the video element',
+      async () =>
+        (await seen.page.evaluate<string>('document.getElementById("video").src')) ===
+        `${gateway.hls('plain')}?token=${token}`,
+    );
   });
 
   test('plays sound without a picture', async () => {
     publish('radio', ['-vn']);
-    const seen = await visit('?stream=radio');
+    const seen = await open('?stream=radio');
     await playbackIs(seen.page, 'playing');
     await moves(seen.page, 1);
     expect(await seen.page.locator('body').getAttribute('data-audio-only')).toBe('true');
-    expectNoComplaints(seen);
+    expectNoComplaints(seen, gateway.httpUrl);
   });
 });
 
