@@ -20,7 +20,6 @@ const addressRanges = z.array(
 );
 const secret = z
   .string()
-  .regex(/^\S*$/, { error: 'must not contain spaces' })
   .min(16, { error: 'must have at least 16 characters: make one with `openssl rand -hex 32`' });
 
 const takeover = z
@@ -140,6 +139,7 @@ export const configSchema = z
     api: z
       .strictObject({
         token: secret
+          .regex(/^\S*$/, { error: 'must not contain spaces' })
           .optional()
           .describe(
             'Bearer token for /api, /metrics and the dashboard. Without one they answer on this computer only.',
