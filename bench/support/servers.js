@@ -18,8 +18,15 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
-process.once('SIGINT', () => process.exit(130));
-process.once('SIGTERM', () => process.exit(143));
+endOn('SIGINT', 130);
+endOn('SIGTERM', 143);
+
+/** Unless the benchmark itself has something to do first. */
+function endOn(signal, code) {
+  process.once(signal, () => {
+    if (process.listenerCount(signal) === 0) process.exit(code);
+  });
+}
 
 /**
  * @typedef {object} Server
@@ -27,17 +34,25 @@ process.once('SIGTERM', () => process.exit(143));
  * @property {number} rtmpPort
  * @property {number | null} httpPort
  * @property {number} startMs from spawn until all ports accept
+ * @property {() => string} [log] the end of what it wrote to stderr
  * @property {() => Promise<void>} stop
  */
 
-/** The gateway as a child process on free ports. @returns {Promise<Server>} */
-export async function startGateway({ nodeArgs = [] } = {}) {
+/**
+ * The gateway as a child process on free ports.
+ *
+ * @param {object} [options]
+ * @param {string[]} [options.nodeArgs] flags for its Node
+ * @param {boolean} [options.detached] Ctrl-C at the terminal does not reach it
+ * @returns {Promise<Server>}
+ */
+export async function startGateway({ nodeArgs = [], detached = false } = {}) {
   if (!existsSync(CLI)) throw new Error('dist/cli.js is missing: run "npm run build" first');
   const began = performance.now();
   const child = launch(
     process.execPath,
     [...nodeArgs, CLI, '--host', '127.0.0.1', '--rtmp-port', '0', '--http-port', '0'],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: withoutGatewayOptions(process.env) },
+    { stdio: ['ignore', 'pipe', 'pipe'], env: withoutGatewayOptions(process.env), detached },
   );
   const errors = collect(child.stderr);
   const screen = await waitForText(
@@ -50,7 +65,7 @@ export async function startGateway({ nodeArgs = [] } = {}) {
   const httpPort = Number(screen[2]);
   await Promise.all([untilAccepting(rtmpPort), untilAccepting(httpPort)]);
   const startMs = performance.now() - began;
-  return { pid: child.pid, rtmpPort, httpPort, startMs, stop: () => stop(child) };
+  return { pid: child.pid, rtmpPort, httpPort, startMs, log: () => errors.text, stop: () => stop(child) };
 }
 
 /** The least that a Node server can be: how fast this machine is today. */
