@@ -12,6 +12,8 @@ const KEYFRAME_BYTES = 60_000;
 export const UNIT_MS = 8000;
 const AUDIO_FRAMES = 375;
 const AUDIO_BIT_RATE = 128_000;
+/** What the unit has, roughly: to tell bytes as time. */
+export const UNIT_BYTES_PER_SECOND = (VIDEO_BIT_RATE + AUDIO_BIT_RATE) / 8;
 /** AAC-LC, 48 kHz, stereo: with another rate the gateway would have to correct the time of the sound all the while. */
 const AUDIO_CONFIGURATION = Buffer.of(0x11, 0x90);
 /** Video tag body: frame type and codec, packet type, composition offset (3). Audio: format, packet type. */

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, connect as tcpConnect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ function endOn(signal, code) {
  * @typedef {object} Server
  * @property {number} pid
  * @property {number} rtmpPort
- * @property {number | null} httpPort
+ * @property {number} httpPort
  * @property {number} startMs from spawn until all ports accept
  * @property {() => string} [log] the end of what it wrote to stderr
  * @property {() => Promise<void>} stop
@@ -44,16 +44,17 @@ function endOn(signal, code) {
  * @param {object} [options]
  * @param {string[]} [options.nodeArgs] flags for its Node
  * @param {boolean} [options.detached] Ctrl-C at the terminal does not reach it
+ * @param {number | null} [options.core] the only one it may run on
  * @returns {Promise<Server>}
  */
-export async function startGateway({ nodeArgs = [], detached = false } = {}) {
+export async function startGateway({ nodeArgs = [], detached = false, core = null } = {}) {
   if (!existsSync(CLI)) throw new Error('dist/cli.js is missing: run "npm run build" first');
   const began = performance.now();
-  const child = launch(
-    process.execPath,
-    [...nodeArgs, CLI, '--host', '127.0.0.1', '--rtmp-port', '0', '--http-port', '0'],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: withoutGatewayOptions(process.env), detached },
-  );
+  const command = [process.execPath, ...nodeArgs, CLI];
+  if (core !== null) command.unshift('taskset', '-c', String(core));
+  const [program, ...args] = [...command, '--host', '127.0.0.1', '--rtmp-port', '0', '--http-port', '0'];
+  const env = withoutGatewayOptions(process.env);
+  const child = launch(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env, detached });
   const errors = collect(child.stderr);
   const screen = await waitForText(
     child,
@@ -88,12 +89,19 @@ export function noNginx() {
     : 'the RTMP module of nginx (libnginx-mod-rtmp) is not installed';
 }
 
-/** nginx with its RTMP module: one worker, HLS with 2 s segments in memory. @returns {Promise<Server>} */
+/**
+ * nginx with its RTMP module: one worker, HLS with 2 s segments in memory, served below `/`.
+ *
+ * @returns {Promise<Server & { folder: string }>} and where its files are
+ */
 export async function startNginx() {
   const folder = mkdtempSync(join(SCRATCH, 'sluice-bench-nginx-'));
   folders.add(folder);
+  const hls = join(folder, 'hls');
+  mkdirSync(hls);
   const rtmpPort = await freePort();
-  writeFileSync(join(folder, 'nginx.conf'), nginxConfig(folder, rtmpPort));
+  const httpPort = await freePort();
+  writeFileSync(join(folder, 'nginx.conf'), nginxConfig(folder, rtmpPort, httpPort));
   const began = performance.now();
   const child = launch(
     'nginx',
@@ -104,12 +112,13 @@ export async function startNginx() {
   );
   const errors = collect(child.stderr);
   await untilAccepting(rtmpPort, child, errors);
+  await untilAccepting(httpPort, child, errors);
   return {
     pid: child.pid,
     rtmpPort,
-    httpPort: null,
+    httpPort,
     startMs: performance.now() - began,
-    folder: join(folder, 'hls'),
+    folder: hls,
     stop: async () => {
       await stop(child);
       rmSync(folder, { recursive: true, force: true });
@@ -118,7 +127,7 @@ export async function startNginx() {
   };
 }
 
-function nginxConfig(folder, rtmpPort) {
+function nginxConfig(folder, rtmpPort, httpPort) {
   const { username, uid } = userInfo();
   return `
 load_module ${rtmpModule(nginxVersion() ?? '')};
@@ -141,6 +150,22 @@ rtmp {
       hls_fragment 2s;
       hls_playlist_length 12s;
     }
+  }
+}
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 10000000;
+  types { application/vnd.apple.mpegurl m3u8; video/mp2t ts; }
+  client_body_temp_path ${folder}/client;
+  proxy_temp_path ${folder}/proxy;
+  fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi;
+  scgi_temp_path ${folder}/scgi;
+  server {
+    listen 127.0.0.1:${httpPort};
+    root ${folder}/hls;
   }
 }
 `;
