@@ -27,6 +27,7 @@ const options = readOptions({
   validated: 4,
   churn: 10,
   'warm-up': 10,
+  storage: 'memory',
   report: 'soak-report.html',
 });
 
@@ -55,7 +56,7 @@ async function main() {
   }
   const validator = compileValidator();
   // Of its own process group: Ctrl-C is to end the load first.
-  const gateway = await startGateway({ detached: true });
+  const gateway = await startGateway({ detached: true, settings: { SLUICE_STORAGE_TYPE: options.storage } });
   try {
     state.idle = await settled(gateway, 0);
     const threads = await startLoad(gateway, validator.file, state);

@@ -45,15 +45,19 @@ function endOn(signal, code) {
  * @param {string[]} [options.nodeArgs] flags for its Node
  * @param {boolean} [options.detached] Ctrl-C at the terminal does not reach it
  * @param {number | null} [options.core] the only one it may run on
+ * @param {Record<string, string>} [options.settings] of its environment
  * @returns {Promise<Server>}
  */
-export async function startGateway({ nodeArgs = [], detached = false, core = null } = {}) {
+export async function startGateway({ nodeArgs = [], detached = false, core = null, settings = {} } = {}) {
   if (!existsSync(CLI)) throw new Error('dist/cli.js is missing: run "npm run build" first');
   const began = performance.now();
   const command = [process.execPath, ...nodeArgs, CLI];
   if (core !== null) command.unshift('taskset', '-c', String(core));
   const [program, ...args] = [...command, '--host', '127.0.0.1', '--rtmp-port', '0', '--http-port', '0'];
-  const env = withoutGatewayOptions(process.env);
+  // Its own, so that none goes on from where another ended, and nothing is left in the user's.
+  const state = mkdtempSync(join(tmpdir(), 'sluice-bench-state-'));
+  folders.add(state);
+  const env = { ...withoutGatewayOptions(process.env), STATE_DIRECTORY: state, ...settings };
   const child = launch(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env, detached });
   const errors = collect(child.stderr);
   const screen = await waitForText(
@@ -66,7 +70,17 @@ export async function startGateway({ nodeArgs = [], detached = false, core = nul
   const httpPort = Number(screen[2]);
   await Promise.all([untilAccepting(rtmpPort), untilAccepting(httpPort)]);
   const startMs = performance.now() - began;
-  return { pid: child.pid, rtmpPort, httpPort, startMs, log: () => errors.text, stop: () => stop(child) };
+  return {
+    pid: child.pid,
+    rtmpPort,
+    httpPort,
+    startMs,
+    log: () => errors.text,
+    stop: async () => {
+      await stop(child);
+      remove(state);
+    },
+  };
 }
 
 /** The least that a Node server can be: how fast this machine is today. */
@@ -121,8 +135,7 @@ export async function startNginx() {
     folder: hls,
     stop: async () => {
       await stop(child);
-      rmSync(folder, { recursive: true, force: true });
-      folders.delete(folder);
+      remove(folder);
     },
   };
 }
@@ -184,6 +197,11 @@ function rtmpModule(version) {
 /** SLUICE_… variables of whoever runs the benchmark would change what is measured. */
 function withoutGatewayOptions(env) {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('SLUICE_')));
+}
+
+function remove(folder) {
+  rmSync(folder, { recursive: true, force: true });
+  folders.delete(folder);
 }
 
 function launch(...args) {
