@@ -4,12 +4,18 @@ import { MESSAGE } from '../../dist/rtmp/message.js';
 
 /** Frames per GOP at 30 fps. */
 const GOP = 60;
-const GOP_BYTES = 625_000; // 2.5 Mb/s for 2 s
+const GOP_MS = 2000;
+const VIDEO_BIT_RATE = 2_500_000;
+/** A keyframe is this large at VIDEO_BIT_RATE, and in proportion at others. */
 const KEYFRAME_BYTES = 60_000;
 /** Four GOPs are 375 whole AAC frames of 1024 samples at 48 kHz: the unit repeats without a seam. */
 export const UNIT_MS = 8000;
 const AUDIO_FRAMES = 375;
 const AUDIO_BIT_RATE = 128_000;
+/** What the unit has, roughly: to tell bytes as time. */
+export const UNIT_BYTES_PER_SECOND = (VIDEO_BIT_RATE + AUDIO_BIT_RATE) / 8;
+/** AAC-LC, 48 kHz, stereo: with another rate the gateway would have to correct the time of the sound all the while. */
+const AUDIO_CONFIGURATION = Buffer.of(0x11, 0x90);
 /** Video tag body: frame type and codec, packet type, composition offset (3). Audio: format, packet type. */
 const VIDEO_HEADER_SIZE = 5;
 const AUDIO_HEADER_SIZE = 2;
@@ -18,13 +24,15 @@ const AUDIO_HEADER_SIZE = 2;
  * Eight seconds of what OBS sends: 2.5 Mb/s H.264 at 30 fps with B-frames and a 60 KB keyframe every 2 s, 128 kb/s
  * AAC. The frames are noise of the right size in valid NAL units; nothing here decodes them. Parameter sets are the
  * demo clip's.
+ *
+ * @param {number} [bitRate] of the video, when it should be another
  */
-export function makeUnit() {
+export function makeUnit(bitRate = VIDEO_BIT_RATE) {
   const noise = makeNoise(1 << 20);
   const messages = [];
   for (let frame = 0; frame < 4 * GOP; frame++) {
     const time = Math.round((frame * 1000) / 30);
-    messages.push({ type: MESSAGE.VIDEO, time, body: videoBody(noise, frame) });
+    messages.push({ type: MESSAGE.VIDEO, time, body: videoBody(noise, frame, bitRate) });
   }
   for (let frame = 0; frame < AUDIO_FRAMES; frame++) {
     const time = Math.floor((frame * 1024) / 48);
@@ -44,22 +52,29 @@ export function frameBytes(messages) {
   );
 }
 
-/** Sequence headers of the demo clip as tag bodies. */
-export function sequenceHeaders() {
-  let video;
-  let audio;
-  for (const tag of readFlvFile(readFileSync(new URL('../../assets/demo.flv', import.meta.url)))) {
-    if (tag.body[1] !== 0) continue;
-    if (tag.type === TAG_TYPE.VIDEO) video ??= tag.body;
-    if (tag.type === TAG_TYPE.AUDIO) audio ??= tag.body;
+/** Payload bytes of each piece that `chunkUnit` makes of these messages, as the gateway counts them. */
+export function payloadPerFrame(messages) {
+  const groups = [];
+  for (const message of messages) {
+    if (message.type === MESSAGE.VIDEO) groups.push([message]);
+    else groups.at(-1).push(message);
   }
-  return { video, audio };
+  return groups.map(frameBytes);
 }
 
-function videoBody(noise, frame) {
+/** Sequence headers as tag bodies; the video's is the demo clip's. */
+export function sequenceHeaders() {
+  const clip = readFlvFile(readFileSync(new URL('../../assets/demo.flv', import.meta.url)));
+  const video = [...clip].find((tag) => tag.type === TAG_TYPE.VIDEO && tag.body[1] === 0)?.body;
+  return { video, audio: Buffer.concat([Buffer.of(0xaf, 0), AUDIO_CONFIGURATION]) };
+}
+
+function videoBody(noise, frame, bitRate) {
   const inGop = frame % GOP;
   const keyframe = inGop === 0;
-  const size = keyframe ? KEYFRAME_BYTES : Math.round((GOP_BYTES - KEYFRAME_BYTES) / (GOP - 1));
+  const gopBytes = (bitRate / 8) * (GOP_MS / 1000);
+  const keyframeBytes = Math.round((KEYFRAME_BYTES * bitRate) / VIDEO_BIT_RATE);
+  const size = keyframe ? keyframeBytes : Math.round((gopBytes - keyframeBytes) / (GOP - 1));
   const body = Buffer.allocUnsafe(VIDEO_HEADER_SIZE + size);
   body[0] = keyframe ? 0x17 : 0x27;
   body[1] = 1; // NAL units

@@ -36,6 +36,11 @@ export function memory(pid) {
   return total;
 }
 
+/** Open descriptors of a process, children not counted. */
+export function descriptors(pid) {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
 function kibibytes(status, field) {
   return (Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024) / 1e6;
 }

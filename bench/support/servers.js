@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, connect as tcpConnect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -18,27 +18,47 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
-process.once('SIGINT', () => process.exit(130));
-process.once('SIGTERM', () => process.exit(143));
+endOn('SIGINT', 130);
+endOn('SIGTERM', 143);
+
+/** Unless the benchmark itself has something to do first. */
+function endOn(signal, code) {
+  process.once(signal, () => {
+    if (process.listenerCount(signal) === 0) process.exit(code);
+  });
+}
 
 /**
  * @typedef {object} Server
  * @property {number} pid
  * @property {number} rtmpPort
- * @property {number | null} httpPort
+ * @property {number} httpPort
  * @property {number} startMs from spawn until all ports accept
+ * @property {() => string} [log] the end of what it wrote to stderr
  * @property {() => Promise<void>} stop
  */
 
-/** The gateway as a child process on free ports. @returns {Promise<Server>} */
-export async function startGateway({ nodeArgs = [] } = {}) {
+/**
+ * The gateway as a child process on free ports.
+ *
+ * @param {object} [options]
+ * @param {string[]} [options.nodeArgs] flags for its Node
+ * @param {boolean} [options.detached] Ctrl-C at the terminal does not reach it
+ * @param {number | null} [options.core] the only one it may run on
+ * @param {Record<string, string>} [options.settings] of its environment
+ * @returns {Promise<Server>}
+ */
+export async function startGateway({ nodeArgs = [], detached = false, core = null, settings = {} } = {}) {
   if (!existsSync(CLI)) throw new Error('dist/cli.js is missing: run "npm run build" first');
   const began = performance.now();
-  const child = launch(
-    process.execPath,
-    [...nodeArgs, CLI, '--host', '127.0.0.1', '--rtmp-port', '0', '--http-port', '0'],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: withoutGatewayOptions(process.env) },
-  );
+  const command = [process.execPath, ...nodeArgs, CLI];
+  if (core !== null) command.unshift('taskset', '-c', String(core));
+  const [program, ...args] = [...command, '--host', '127.0.0.1', '--rtmp-port', '0', '--http-port', '0'];
+  // Its own, so that none goes on from where another ended, and nothing is left in the user's.
+  const state = mkdtempSync(join(tmpdir(), 'sluice-bench-state-'));
+  folders.add(state);
+  const env = { ...withoutGatewayOptions(process.env), STATE_DIRECTORY: state, ...settings };
+  const child = launch(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env, detached });
   const errors = collect(child.stderr);
   const screen = await waitForText(
     child,
@@ -50,7 +70,17 @@ export async function startGateway({ nodeArgs = [] } = {}) {
   const httpPort = Number(screen[2]);
   await Promise.all([untilAccepting(rtmpPort), untilAccepting(httpPort)]);
   const startMs = performance.now() - began;
-  return { pid: child.pid, rtmpPort, httpPort, startMs, stop: () => stop(child) };
+  return {
+    pid: child.pid,
+    rtmpPort,
+    httpPort,
+    startMs,
+    log: () => errors.text,
+    stop: async () => {
+      await stop(child);
+      remove(state);
+    },
+  };
 }
 
 /** The least that a Node server can be: how fast this machine is today. */
@@ -73,12 +103,19 @@ export function noNginx() {
     : 'the RTMP module of nginx (libnginx-mod-rtmp) is not installed';
 }
 
-/** nginx with its RTMP module: one worker, HLS with 2 s segments in memory. @returns {Promise<Server>} */
+/**
+ * nginx with its RTMP module: one worker, HLS with 2 s segments in memory, served below `/`.
+ *
+ * @returns {Promise<Server & { folder: string }>} and where its files are
+ */
 export async function startNginx() {
   const folder = mkdtempSync(join(SCRATCH, 'sluice-bench-nginx-'));
   folders.add(folder);
+  const hls = join(folder, 'hls');
+  mkdirSync(hls);
   const rtmpPort = await freePort();
-  writeFileSync(join(folder, 'nginx.conf'), nginxConfig(folder, rtmpPort));
+  const httpPort = await freePort();
+  writeFileSync(join(folder, 'nginx.conf'), nginxConfig(folder, rtmpPort, httpPort));
   const began = performance.now();
   const child = launch(
     'nginx',
@@ -89,21 +126,21 @@ export async function startNginx() {
   );
   const errors = collect(child.stderr);
   await untilAccepting(rtmpPort, child, errors);
+  await untilAccepting(httpPort, child, errors);
   return {
     pid: child.pid,
     rtmpPort,
-    httpPort: null,
+    httpPort,
     startMs: performance.now() - began,
-    folder: join(folder, 'hls'),
+    folder: hls,
     stop: async () => {
       await stop(child);
-      rmSync(folder, { recursive: true, force: true });
-      folders.delete(folder);
+      remove(folder);
     },
   };
 }
 
-function nginxConfig(folder, rtmpPort) {
+function nginxConfig(folder, rtmpPort, httpPort) {
   const { username, uid } = userInfo();
   return `
 load_module ${rtmpModule(nginxVersion() ?? '')};
@@ -128,6 +165,22 @@ rtmp {
     }
   }
 }
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 10000000;
+  types { application/vnd.apple.mpegurl m3u8; video/mp2t ts; }
+  client_body_temp_path ${folder}/client;
+  proxy_temp_path ${folder}/proxy;
+  fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi;
+  scgi_temp_path ${folder}/scgi;
+  server {
+    listen 127.0.0.1:${httpPort};
+    root ${folder}/hls;
+  }
+}
 `;
 }
 
@@ -144,6 +197,11 @@ function rtmpModule(version) {
 /** SLUICE_… variables of whoever runs the benchmark would change what is measured. */
 function withoutGatewayOptions(env) {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('SLUICE_')));
+}
+
+function remove(folder) {
+  rmSync(folder, { recursive: true, force: true });
+  folders.delete(folder);
 }
 
 function launch(...args) {
