@@ -53,7 +53,10 @@ export class ChunkReader {
     this.#partialLimit = bytes;
   }
 
-  /** @throws SluiceError SLUICE_RTMP_BAD_CHUNK, SLUICE_RTMP_LIMIT; the connection is useless afterwards */
+  /**
+   * @param input may be overwritten after the call
+   * @throws SluiceError SLUICE_RTMP_BAD_CHUNK, SLUICE_RTMP_LIMIT; the connection is useless afterwards
+   */
   push(input: Buffer): void {
     let bytes = input;
     if (this.#fragment !== null) {
