@@ -22,17 +22,25 @@ export function createFlvIngest(publication: Publication, onDamage: (error: Slui
     onDamage(error);
   };
   const demuxer = new FlvDemuxer((frame) => publication.push(frame), damaged);
-  const tolerate = (parse: () => void) => {
-    try {
-      parse();
-    } catch (error) {
-      if (!(error instanceof SluiceError)) throw error;
-      damaged(error);
-    }
+  const tolerate = (error: unknown) => {
+    if (!(error instanceof SluiceError)) throw error;
+    damaged(error);
   };
   return {
-    audio: (timestamp, body) => tolerate(() => demuxer.pushAudio(timestamp, body)),
-    video: (timestamp, body) => tolerate(() => demuxer.pushVideo(timestamp, body)),
+    audio: (timestamp, body) => {
+      try {
+        demuxer.pushAudio(timestamp, body);
+      } catch (error) {
+        tolerate(error);
+      }
+    },
+    video: (timestamp, body) => {
+      try {
+        demuxer.pushVideo(timestamp, body);
+      } catch (error) {
+        tolerate(error);
+      }
+    },
     announce: (media) => publication.announce(media),
     damaged,
     end: () => publication.end(),

@@ -68,22 +68,18 @@ export class EpochGate {
     this.#newest = Math.max(this.#newest, packet.dts);
     // A track exists once it can be decoded.
     const known = this.#seen.get(packet.track.id);
-    if (packet.keyframe || known?.track === packet.track) {
-      this.#seen.set(packet.track.id, { track: packet.track, last: packet.dts });
-    }
+    if (known?.track === packet.track) known.last = packet.dts;
+    else if (packet.keyframe) this.#seen.set(packet.track.id, { track: packet.track, last: packet.dts });
     if (this.#held !== null) {
       // Before its first keyframe a track cannot be decoded, now or later.
       if (this.#seen.has(packet.track.id)) this.#hold(packet);
       else this.#drops.beforeKeyframe++;
       return;
     }
-    const current = this.#tracks.includes(packet.track);
     if (jumped) this.#pending ??= 'timestamp-jump';
-    if (!current && packet.keyframe) this.#pending ??= 'config-change';
-    // A track that was not there before is worth an epoch at once; there are only so many.
-    const isNew = !this.#tracks.some((track) => track.id === packet.track.id);
-    const settled = isNew || packet.dts - this.#openedAt >= SHORTEST_EPOCH;
-    if (this.#pending !== null && settled && this.#canStartWith(packet)) this.#open(packet.dts);
+    if (packet.keyframe && !this.#tracks.includes(packet.track)) this.#pending ??= 'config-change';
+    if (this.#pending !== null && this.#isSettled(packet) && this.#canStartWith(packet))
+      this.#open(packet.dts);
     this.#pass(packet);
   }
 
@@ -139,6 +135,11 @@ export class EpochGate {
     if (!packet.keyframe) return false;
     const leading = this.#liveTracks().find((track) => track.kind === 'video');
     return leading === undefined || leading.id === packet.track.id;
+  }
+
+  /** A track that was not there before is worth an epoch at once; there are only so many. */
+  #isSettled({ track, dts }: Packet): boolean {
+    return dts - this.#openedAt >= SHORTEST_EPOCH || !this.#tracks.some(({ id }) => id === track.id);
   }
 
   #liveTracks(): Track[] {

@@ -138,8 +138,11 @@ export class IngestClock {
       // Decode times must rise; a repeated or reordered one becomes the smallest step forward.
       track.emitted = Math.max(mapped, track.emitted + 1);
     }
-    if (this.#reference === null || jumped || mapped >= this.#reference.mapped) {
-      this.#reference = { raw: frame.timestamp, mapped };
+    const reference = this.#reference;
+    if (reference === null) this.#reference = { raw: frame.timestamp, mapped };
+    else if (jumped || mapped >= reference.mapped) {
+      reference.raw = frame.timestamp;
+      reference.mapped = mapped;
     }
     this.#emit(frame, track.emitted, jumped);
   }

@@ -1,5 +1,6 @@
 import { PACKET_OVERHEAD_BYTES, type Packet } from './packet.ts';
 import { type Ticks, ticksFromMs } from './time.ts';
+import type { Track } from './track.ts';
 
 /** How long a track is waited for. Encoders interleave within 200…500 ms, busy ones do worse. */
 const PATIENCE = ticksFromMs(1000);
@@ -16,6 +17,7 @@ export interface InterleavedPacket {
 }
 
 interface Lane {
+  readonly trackId: string;
   readonly queue: InterleavedPacket[];
   /** False after its silence held up the others once; true again with its next packet. */
   awaited: boolean;
@@ -28,7 +30,8 @@ interface Lane {
  * newer queued; a track that stays silent stops being awaited.
  */
 export class Interleaver {
-  readonly #lanes = new Map<string, Lane>();
+  /** A handful; looked through several times per packet, which an array makes cheap. */
+  readonly #lanes: Lane[] = [];
   readonly #emit: (item: InterleavedPacket) => void;
   #newest: Ticks = Number.NEGATIVE_INFINITY;
   #patience = PATIENCE;
@@ -43,11 +46,7 @@ export class Interleaver {
   }
 
   push(packet: Packet, jumped: boolean): void {
-    let lane = this.#lanes.get(packet.track.id);
-    if (lane === undefined) {
-      lane = { queue: [], awaited: true, video: packet.track.kind === 'video' };
-      this.#lanes.set(packet.track.id, lane);
-    }
+    const lane = this.#laneOf(packet.track);
     lane.awaited = true;
     lane.queue.push({ packet, jumped });
     this.#queuedBytes += cost(packet);
@@ -68,14 +67,21 @@ export class Interleaver {
       if (this.#somebodyIsMissing()) {
         const patient = this.#newest - head.packet.dts <= this.#patience;
         if (patient && this.#queuedBytes <= MAX_QUEUED_BYTES) return;
-        for (const other of this.#lanes.values()) if (other.queue.length === 0) other.awaited = false;
+        for (const other of this.#lanes) if (other.queue.length === 0) other.awaited = false;
       }
       this.#emitFrom(lane);
     }
   }
 
+  #laneOf({ id, kind }: Track): Lane {
+    for (const lane of this.#lanes) if (lane.trackId === id) return lane;
+    const lane = { trackId: id, queue: [], awaited: true, video: kind === 'video' };
+    this.#lanes.push(lane);
+    return lane;
+  }
+
   #somebodyIsMissing(): boolean {
-    for (const lane of this.#lanes.values()) if (lane.awaited && lane.queue.length === 0) return true;
+    for (const lane of this.#lanes) if (lane.awaited && lane.queue.length === 0) return true;
     return false;
   }
 
@@ -83,7 +89,7 @@ export class Interleaver {
   #first(): Lane | null {
     let first: Lane | null = null;
     let earliest = Number.POSITIVE_INFINITY;
-    for (const lane of this.#lanes.values()) {
+    for (const lane of this.#lanes) {
       const dts = lane.queue[0]?.packet.dts;
       if (dts === undefined) continue;
       if (dts < earliest || (dts === earliest && lane.video && first?.video === false)) {

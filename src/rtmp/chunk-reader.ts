@@ -9,8 +9,14 @@ const EXTENDED = 0xffffff;
 const MESSAGE_HEADER_SIZE = [11, 7, 3, 0] as const;
 /** An extended timestamp on a delta header this close to the last timestamp was meant absolutely. */
 const ABSOLUTE_RANGE_MS = 60_000;
+/** Messages from this size on, and up to a quarter of a slab, share slabs. Below it Node does the same with its own. */
+const SMALLEST_IN_SLAB = 4096;
+/** An allocation costs as much as parsing a message does, and the collector runs by their number. */
+const SLAB_BYTES = 128 * 1024;
 /** A fmt 3 header may begin a message with a new extended timestamp; further away it is payload. */
 const NEXT_MESSAGE_RANGE_MS = 10_000;
+
+const NOTHING = Buffer.alloc(0);
 
 interface ChunkStream {
   /** False until a header with a message length has come. */
@@ -43,6 +49,9 @@ export class ChunkReader {
   #chunkLeft = 0;
   #partialBytes = 0;
   #partialLimit: number = RTMP_LIMITS.partialBytes;
+  /** The rest of it is room for the next messages. */
+  #slab = NOTHING;
+  #slabUsed = 0;
 
   constructor(deliver: (message: RtmpMessage) => void) {
     this.#deliver = deliver;
@@ -53,7 +62,10 @@ export class ChunkReader {
     this.#partialLimit = bytes;
   }
 
-  /** @throws SluiceError SLUICE_RTMP_BAD_CHUNK, SLUICE_RTMP_LIMIT; the connection is useless afterwards */
+  /**
+   * @param input may be overwritten after the call
+   * @throws SluiceError SLUICE_RTMP_BAD_CHUNK, SLUICE_RTMP_LIMIT; the connection is useless afterwards
+   */
   push(input: Buffer): void {
     let bytes = input;
     if (this.#fragment !== null) {
@@ -76,7 +88,7 @@ export class ChunkReader {
 
   /** @returns bytes of the header at `start`, or 0 when it is not all there yet */
   #readHeader(bytes: Buffer, start: number): number {
-    const first = bytes.readUInt8(start);
+    const first = bytes[start] as number;
     const format = first >> 6;
     let chunkStreamId = first & 0x3f;
     let position = start + 1;
@@ -96,7 +108,7 @@ export class ChunkReader {
       if (size < 0) return 0;
       position += size;
     } else {
-      const field = bytes.readUIntBE(position, 3);
+      const field = readUInt24(bytes, position);
       let extended: number | null = null;
       if (field === EXTENDED) {
         if (position + headerSize + 4 > bytes.length) return 0;
@@ -161,8 +173,8 @@ export class ChunkReader {
     }
     stream.extended = extended;
     if (format <= 1) {
-      stream.length = bytes.readUIntBE(at + 3, 3);
-      stream.type = bytes.readUInt8(at + 6);
+      stream.length = readUInt24(bytes, at + 3);
+      stream.type = bytes[at + 6] as number;
       stream.known = true;
     }
     if (format === 0) stream.streamId = bytes.readUInt32LE(at + 7);
@@ -213,12 +225,28 @@ export class ChunkReader {
     if (stream.body === null) {
       // Its length may be a lie: beyond this chunk stream's share, room is taken only as bytes arrive.
       const trusted = this.#partialLimit / RTMP_LIMITS.chunkStreams;
-      stream.body = Buffer.allocUnsafe(Math.min(stream.length, trusted));
+      stream.body = this.#allocate(Math.min(stream.length, trusted));
       stream.received = 0;
     }
     this.#current = stream;
     this.#chunkLeft = Math.min(stream.length - stream.received, this.#chunkSize);
     if (stream.length === 0) this.#finish(stream);
+  }
+
+  /**
+   * A slab lives as long as any message in it, so a peer that makes us keep one message of each costs more memory than
+   * it sends. Strangers get none: what is trusted to them is too small for it.
+   */
+  #allocate(size: number): Buffer {
+    if (size < SMALLEST_IN_SLAB || size > SLAB_BYTES / 4 || this.#partialLimit < RTMP_LIMITS.partialBytes)
+      return Buffer.allocUnsafe(size);
+    if (this.#slabUsed + size > this.#slab.length) {
+      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.#slabUsed = 0;
+    }
+    const start = this.#slabUsed;
+    this.#slabUsed += size;
+    return this.#slab.subarray(start, start + size);
   }
 
   /** @returns payload bytes consumed */
@@ -242,10 +270,11 @@ export class ChunkReader {
 
   #finish(stream: ChunkStream): void {
     const { type, timestamp, streamId, received } = stream;
-    const body = stream.body ?? Buffer.alloc(0);
+    const room = stream.body ?? NOTHING;
     this.#discard(stream);
     this.#current = null;
-    const message = { type, timestamp, streamId, body: body.subarray(0, received) };
+    const body = room.length === received ? room : room.subarray(0, received);
+    const message = { type, timestamp, streamId, body };
     if (type === MESSAGE.SET_CHUNK_SIZE) this.#setChunkSize(message.body);
     else if (type === MESSAGE.ABORT) this.#abort(message.body);
     else this.#deliver(message);
@@ -284,13 +313,18 @@ function isMedia(type: number): boolean {
   return type === MESSAGE.AUDIO || type === MESSAGE.VIDEO || type === MESSAGE.AGGREGATE;
 }
 
+/** Node's readers check what the caller has checked already. */
+function readUInt24(bytes: Buffer, at: number): number {
+  return ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
+}
+
 function isNear(timestamp: number, value: number): boolean {
   return Math.abs(rtmpTimestampDelta(timestamp, value)) <= NEXT_MESSAGE_RANGE_MS;
 }
 
 /** The message's buffer with room for `size` more bytes; grows by doubling once what was trusted is used up. */
 function roomFor(stream: ChunkStream, size: number): Buffer {
-  const body = stream.body ?? Buffer.alloc(0);
+  const body = stream.body ?? NOTHING;
   if (stream.received + size <= body.length) return body;
   const grown = Buffer.allocUnsafeSlow(
     Math.min(stream.length, Math.max(body.length * 2, stream.received + size)),

@@ -44,7 +44,7 @@ export class ServerHandshake {
 
   /** @throws SluiceError SLUICE_RTMP_NOT_RTMP when the first byte cannot be an RTMP version */
   push(bytes: Buffer): HandshakeResult {
-    this.#received = this.#received.length === 0 ? bytes : Buffer.concat([this.#received, bytes]);
+    this.#received = Buffer.concat([this.#received, bytes]);
     let response: Buffer = NOTHING;
     if (!this.#answered) {
       const version = this.#received[0] ?? VERSION;
@@ -131,7 +131,7 @@ export class ClientHandshake {
   }
 
   push(bytes: Buffer): HandshakeResult {
-    this.#received = this.#received.length === 0 ? bytes : Buffer.concat([this.#received, bytes]);
+    this.#received = Buffer.concat([this.#received, bytes]);
     const end = 1 + 2 * SIZE;
     if (this.#received.length < end) return { response: NOTHING, rest: null };
     return {

@@ -109,7 +109,10 @@ export class ServerSession {
     return false;
   }
 
-  /** @throws SluiceError of a broken or hostile peer; the session must be ended then */
+  /**
+   * @param bytes may be overwritten after the call
+   * @throws SluiceError of a broken or hostile peer; the session must be ended then
+   */
   push(bytes: Buffer): void {
     if (this.#closed) return;
     let rest: Buffer | null = bytes;

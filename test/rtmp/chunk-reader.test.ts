@@ -23,7 +23,12 @@ function message(timestamp: number, body: Buffer, type = 9, streamId = 1): RtmpM
 function read(...pieces: Buffer[]): RtmpMessage[] {
   const messages: RtmpMessage[] = [];
   const reader = new ChunkReader((received) => messages.push(received));
-  for (const piece of pieces) reader.push(piece);
+  for (const piece of pieces) {
+    const bytes = Buffer.from(piece);
+    reader.push(bytes);
+    // As a socket's read buffer is: nothing of it may be kept.
+    bytes.fill(0xee);
+  }
   return messages;
 }
 

@@ -96,11 +96,25 @@ export class Packetizer {
     const count = packetCount(shape.length, shape.randomAccess, pcrCount);
     const out = this.#out;
     const end = this.#length + count * PACKET_SIZE;
+    const high = pid >> 8;
+    const low = pid & 0xff;
     let source = end - shape.length;
     let at = this.#length;
     let counter = this.#counters.get(pid) ?? 0;
     let pcrsWritten = 0;
     for (let index = 0; index < count; index++) {
+      if (index > 0 && pcrsWritten === pcrCount && end - source >= PACKET_PAYLOAD) {
+        // Nearly all packets are like this, so nothing is computed that is known: header, no adaptation, 184 bytes.
+        out[at] = 0x47;
+        out[at + 1] = high;
+        out[at + 2] = low;
+        out[at + 3] = 0x10 | counter;
+        out.copyWithin(at + 4, source, source + PACKET_PAYLOAD);
+        counter = (counter + 1) & 0x0f;
+        source += PACKET_PAYLOAD;
+        at += PACKET_SIZE;
+        continue;
+      }
       let flags = index === 0 && shape.randomAccess ? ADAPTATION.RANDOM_ACCESS : 0;
       // Reference number n goes into the packet at n / pcrCount of the way.
       const pcrDue = pcrsWritten < pcrCount && index * pcrCount >= pcrsWritten * count;

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import { SluiceError } from '../../media/errors.ts';
 import { type ConnectionOptions, RtmpConnection } from './connection.ts';
+import { sharedReads } from './shared-reads.ts';
 
 const TICK_MS = 1000;
 
@@ -15,17 +16,19 @@ export class RtmpServer {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    this.#server = createServer((socket) => {
+    const beginReads = sharedReads();
+    this.#server = createServer({ pauseOnConnect: true }, (accepted) => {
       const { maxConnections } = options.limits();
       if (this.#connections.size >= maxConnections) {
         this.#refused++;
         options.log.warn(
-          { peer: socket.remoteAddress, code: 'SLUICE_RTMP_LIMIT' },
+          { peer: accepted.remoteAddress, code: 'SLUICE_RTMP_LIMIT' },
           `RTMP connection refused: ${maxConnections} are open already`,
         );
-        socket.destroy();
+        accepted.destroy();
         return;
       }
+      const socket = beginReads(accepted);
       const connection = new RtmpConnection(socket, options);
       const closed = new Promise<void>((resolve) => {
         socket.once('close', () => {

@@ -79,12 +79,19 @@ export class Peer {
         this.closes++;
       },
     });
-    this.session.push(Buffer.concat([Buffer.of(3), Buffer.alloc(8), randomBytes(1528), Buffer.alloc(1536)]));
+    const handshake = Buffer.concat([Buffer.of(3), Buffer.alloc(8), randomBytes(1528), Buffer.alloc(1536)]);
+    for (const half of [handshake.subarray(0, 1000), handshake.subarray(1000)]) {
+      this.session.push(half);
+      half.fill(0xee);
+    }
     this.written.length = 0;
   }
 
   send(csid: number, message: RtmpMessage): void {
-    this.session.push(this.encoder.encode(csid, message));
+    const bytes = this.encoder.encode(csid, message);
+    this.session.push(bytes);
+    // As a socket's read buffer is: nothing of it may be kept.
+    bytes.fill(0xee);
   }
 
   control(type: number, body: Buffer): void {
