@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import { SluiceError } from '../../media/errors.ts';
+import { CrowdLog } from '../crowd-log.ts';
 import { type ConnectionOptions, RtmpConnection } from './connection.ts';
 
 const TICK_MS = 1000;
@@ -15,18 +16,23 @@ export class RtmpServer {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    const crowd = new CrowdLog<'info' | 'warn'>(options.clock, options.log);
     this.#server = createServer((socket) => {
       const { maxConnections } = options.limits();
       if (this.#connections.size >= maxConnections) {
         this.#refused++;
-        options.log.warn(
-          { peer: socket.remoteAddress, code: 'SLUICE_RTMP_LIMIT' },
-          `RTMP connection refused: ${maxConnections} are open already`,
-        );
+        const peer = socket.remoteAddress ?? 'unknown';
+        crowd.note({
+          level: 'warn',
+          kind: 'refused',
+          peer,
+          fields: { peer, code: 'SLUICE_RTMP_LIMIT' },
+          message: `RTMP connection refused: ${maxConnections} are open already`,
+        });
         socket.destroy();
         return;
       }
-      const connection = new RtmpConnection(socket, options);
+      const connection = new RtmpConnection(socket, options, crowd);
       const closed = new Promise<void>((resolve) => {
         socket.once('close', () => {
           this.#connections.delete(connection);
