@@ -117,6 +117,16 @@ export class RtmpConnection {
     }
   }
 
+  /** Has not published yet: the first to go where there are too many. */
+  get isStranger(): boolean {
+    return this.#stream === null && !this.#ended;
+  }
+
+  /** Closes the connection of a stranger for a newer one. */
+  giveWay(): void {
+    this.#fail(new SluiceError('SLUICE_RTMP_LIMIT', 'too many are open, and it has not published'));
+  }
+
   /** Ends the connection with a reason that the encoder can show. */
   dismiss(reason: ErrorCode): void {
     if (!this.#ended) this.#tell('info', 'RTMP connection dismissed', { code: reason });

@@ -19,7 +19,7 @@ export class RtmpServer {
     const crowd = new CrowdLog<'info' | 'warn'>(options.clock, options.log);
     this.#server = createServer((socket) => {
       const { maxConnections } = options.limits();
-      if (this.#connections.size >= maxConnections) {
+      if (this.#connections.size >= maxConnections && !this.#makeRoom()) {
         this.#refused++;
         const peer = socket.remoteAddress ?? 'unknown';
         crowd.note({
@@ -41,6 +41,19 @@ export class RtmpServer {
       });
       this.#connections.set(connection, closed);
     });
+  }
+
+  /**
+   * Those who open connections and say nothing must not keep encoders out until they time out: the oldest that has
+   * not published goes.
+   */
+  #makeRoom(): boolean {
+    for (const connection of this.#connections.keys()) {
+      if (!connection.isStranger) continue;
+      connection.giveWay();
+      return true;
+    }
+    return false;
   }
 
   get connectionCount(): number {
