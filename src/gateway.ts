@@ -25,6 +25,7 @@ import { type HttpIncidents, httpIncidents } from './servers/http/incidents.ts';
 import { RequestCounters } from './servers/http/request-counters.ts';
 import { streamFigures } from './servers/http/stream-figures.ts';
 import { publicView, type StreamView, viewStream, warningsOf } from './servers/http/stream-view.ts';
+import { watchMachine } from './servers/machine-watch.ts';
 import { processFigures } from './servers/process-figures.ts';
 import { startDemo } from './servers/rtmp/demo-publisher.ts';
 import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
@@ -141,6 +142,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   #http: FastifyInstance | null = null;
   #embedded = false;
   #watch: NodeJS.Timeout | null = null;
+  #stopMachineWatch: (() => void) | null = null;
   #lastViewerAt = Number.NEGATIVE_INFINITY;
   #state: 'new' | 'running' | 'closing' = 'new';
   #starting: Promise<GatewayAddress> | null = null;
@@ -246,6 +248,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       for (const stream of this.#registry.list()) this.#checkWarnings(stream);
     }, WARNING_CHECK_MS);
     this.#watch.unref();
+    this.#stopMachineWatch = watchMachine(systemClock, this.#crowd);
     return this.address;
   }
 
@@ -386,6 +389,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     await this.#starting?.catch(() => undefined);
     this.#state = 'closing';
     if (this.#watch !== null) clearInterval(this.#watch);
+    this.#stopMachineWatch?.();
     this.#rtmp.stopListening();
     const goesOn = this.#storage?.persistent === true;
     if (!goesOn) {
