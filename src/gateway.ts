@@ -20,6 +20,7 @@ import { PackagingFigures } from './packaging/packaging-figures.ts';
 import { CrowdLog } from './servers/crowd-log.ts';
 import type { ServerView } from './servers/http/api-schemas.ts';
 import { endSilent, refuseClient } from './servers/http/client-faults.ts';
+import { sendError } from './servers/http/errors.ts';
 import { gatewayPlugin } from './servers/http/gateway-plugin.ts';
 import { type HttpIncidents, httpIncidents } from './servers/http/incidents.ts';
 import { RequestCounters } from './servers/http/request-counters.ts';
@@ -262,6 +263,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       connectionTimeout: silenceMs,
       requestTimeout: silenceMs,
       clientErrorHandler: (error, socket) => refuseClient(error, socket, this.#httpIncidents),
+      frameworkErrors: (error, request, reply) => sendError(error, reply, request.ip, this.#httpIncidents),
       // No route has a JSON schema, and loading the compilers for them would take a fifth of the start.
       schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     });
