@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // unit: pure and in-process, fast. interop: real programs (ffmpeg, GStreamer, Chromium) against a real gateway.
+// faults: hostile peers and sick machines against the command in a process of its own.
 export default defineConfig({
   test: {
     projects: [
@@ -8,7 +9,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/interop/**', 'test/browser/**'],
+          exclude: ['test/interop/**', 'test/browser/**', 'test/faults/**'],
           // No test waits for time, but property tests share slow machines with others.
           testTimeout: 30_000,
         },
@@ -22,6 +23,18 @@ export default defineConfig({
           // One at a time and after the others: these tests measure, and start encoders and browsers.
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          globalSetup: ['test/faults/support/build.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 30_000,
+          // They measure memory and lateness, and keep a core busy.
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -17,11 +17,16 @@ import type { Warning } from './media/warning.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
 import type { HlsPackager } from './packaging/hls-packager.ts';
 import { PackagingFigures } from './packaging/packaging-figures.ts';
+import { CrowdLog } from './servers/crowd-log.ts';
 import type { ServerView } from './servers/http/api-schemas.ts';
+import { endSilent, refuseClient } from './servers/http/client-faults.ts';
+import { sendError } from './servers/http/errors.ts';
 import { gatewayPlugin } from './servers/http/gateway-plugin.ts';
+import { type HttpIncidents, httpIncidents } from './servers/http/incidents.ts';
 import { RequestCounters } from './servers/http/request-counters.ts';
 import { streamFigures } from './servers/http/stream-figures.ts';
 import { publicView, type StreamView, viewStream, warningsOf } from './servers/http/stream-view.ts';
+import { watchMachine } from './servers/machine-watch.ts';
 import { processFigures } from './servers/process-figures.ts';
 import { startDemo } from './servers/rtmp/demo-publisher.ts';
 import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
@@ -37,8 +42,6 @@ const DRAIN_MS = 2500;
 const MEDIA_LOG_INTERVAL_MS = 1000;
 const WARNING_CHECK_MS = 1000;
 const VIEWER_MEMORY_MS = 10_000;
-/** Longest silence of an HTTP connection in either direction, and longest time to send a request. */
-const HTTP_SILENCE_MS = 60_000;
 
 /** What the gateway tells; `stream` identifies by names only. */
 export interface GatewayEvents {
@@ -123,6 +126,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   /** Of applications that have their own. */
   #settings = new Map<string | null, ApplicationSettings>();
   readonly #log: Logger;
+  readonly #crowd: CrowdLog<'info' | 'warn' | 'error'>;
+  readonly #httpIncidents: HttpIncidents;
   readonly #registry: StreamRegistry;
   readonly #gatekeeper: Gatekeeper;
   #storage: Storage | null = null;
@@ -138,6 +143,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   #http: FastifyInstance | null = null;
   #embedded = false;
   #watch: NodeJS.Timeout | null = null;
+  #stopMachineWatch: (() => void) | null = null;
   #lastViewerAt = Number.NEGATIVE_INFINITY;
   #state: 'new' | 'running' | 'closing' = 'new';
   #starting: Promise<GatewayAddress> | null = null;
@@ -149,6 +155,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#config = config;
     this.#settings = settingsByApp(config);
     this.#log = logger ?? pino({ enabled: false });
+    this.#crowd = new CrowdLog(systemClock, this.#log);
+    this.#httpIncidents = httpIncidents(this.#crowd);
     this.#registry = new StreamRegistry({
       clock: systemClock,
       graceMs: (app) => this.#settingsOf(app).publish.graceWindow * 1000,
@@ -241,21 +249,26 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       for (const stream of this.#registry.list()) this.#checkWarnings(stream);
     }, WARNING_CHECK_MS);
     this.#watch.unref();
+    this.#stopMachineWatch = watchMachine(systemClock, this.#crowd);
     return this.address;
   }
 
   async #listenHttp(port: number, host: string | undefined): Promise<void> {
+    const silenceMs = this.#startConfig.http.idleTimeout * 1000;
     const app = Fastify({
       logger: false,
       forceCloseConnections: true,
       trustProxy: (address) => isInRanges(address, this.#startConfig.http.trustProxy),
       // Viewers that do not read would keep segments alive for ever, and clients that do not write their connections.
-      connectionTimeout: HTTP_SILENCE_MS,
-      requestTimeout: HTTP_SILENCE_MS,
+      connectionTimeout: silenceMs,
+      requestTimeout: silenceMs,
+      clientErrorHandler: (error, socket) => refuseClient(error, socket, this.#httpIncidents),
+      frameworkErrors: (error, request, reply) => sendError(error, reply, request.ip, this.#httpIncidents),
       // No route has a JSON schema, and loading the compilers for them would take a fifth of the start.
       schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     });
     await app.register(this.#makePlugin(true));
+    app.server.on('timeout', (socket) => endSilent(socket, this.#httpIncidents));
     this.#http = app;
     try {
       // Fastify listens on localhost unless told otherwise; :: takes IPv4 too where there is IPv6.
@@ -306,7 +319,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         denied: () => this.#gatekeeper.denied,
       },
       counters: this.#counters,
-      onFault: (error) => this.#log.error({ code: 'SLUICE_INTERNAL', err: error }, 'an HTTP request failed'),
+      incidents: this.#httpIncidents,
     });
   }
 
@@ -378,6 +391,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     await this.#starting?.catch(() => undefined);
     this.#state = 'closing';
     if (this.#watch !== null) clearInterval(this.#watch);
+    this.#stopMachineWatch?.();
     this.#rtmp.stopListening();
     const goesOn = this.#storage?.persistent === true;
     if (!goesOn) {

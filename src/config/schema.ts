@@ -128,6 +128,10 @@ export const configSchema = z
           .default(8080)
           .describe('HTTP port for player page, HLS and API; 0 takes any free one.')
           .meta(RESTART),
+        idleTimeout: seconds
+          .default(60)
+          .describe('Seconds after which a viewer that neither reads nor writes is disconnected.')
+          .meta(RESTART),
         trustProxy: addressRanges
           .default([])
           .describe(

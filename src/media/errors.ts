@@ -14,10 +14,14 @@ export const ERRORS = {
     'A decoder configuration record or parameter set cannot be parsed. Restart the encoder; if it stays, its output is broken.',
   SLUICE_CONFIG_INVALID:
     'The configuration has a wrong key or value. The message names the place; docs/configuration.md has every option.',
+  SLUICE_DESCRIPTORS_EXHAUSTED:
+    'The process has as many files and connections open as it may. Raise the limit: ulimit -n, or LimitNOFILE= in systemd.',
   SLUICE_FLV_MALFORMED: 'An audio or video message is shorter than its header says. The encoder is broken.',
   SLUICE_HTTP_BAD_REQUEST:
     'The HTTP request cannot be understood or is not allowed. Check its path and headers.',
   SLUICE_HTTP_NOT_FOUND: 'There is nothing at this address. Open / for the list of live streams.',
+  SLUICE_HTTP_UNREAD:
+    'A viewer asked for something and then did not read it. Its player is gone or its network too slow.',
   SLUICE_INTERNAL: 'A fault inside Sluice. Please report it with the log lines around it.',
   SLUICE_PLAY_DENIED:
     'This stream may not be played with this address. It is not signed, has expired, or is refused by a rule: get a new link.',

@@ -21,7 +21,7 @@ describe('parseConfig', () => {
   it('fills in every default', () => {
     expect(parseConfig({})).toEqual({
       rtmp: { port: 1935, maxConnections: 1000, handshakeTimeout: 10, idleTimeout: 30 },
-      http: { port: 8080, trustProxy: [] },
+      http: { port: 8080, idleTimeout: 60, trustProxy: [] },
       api: {},
       publish: { takeover: 'newest', graceWindow: 60, maxStreams: 1000, keys: [], allow: [], deny: [] },
       play: { secrets: [], allow: [], deny: [], listed: true },

@@ -24,7 +24,7 @@ beforeAll(async () => {
         access: OPEN_ACCESS,
         onRequest: () => {},
       },
-      onFault: (error) => faults.push(error),
+      incidents: { ...pluginOptions().incidents, fault: (error) => faults.push(error) },
     }),
   );
 });

@@ -35,8 +35,13 @@ export function pluginOptions(): GatewayPluginOptions {
       denied: () => ({ publish: 0, play: 0 }),
     },
     counters: new RequestCounters(),
-    onFault: (error) => {
-      throw error;
+    incidents: {
+      missing: () => {},
+      refused: () => {},
+      unread: () => {},
+      fault: (error) => {
+        throw error;
+      },
     },
   };
 }

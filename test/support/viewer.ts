@@ -16,6 +16,7 @@ export class Viewer {
   readonly refusals: string[] = [];
   /** The latest media playlist's text. */
   playlist = '';
+  readonly #ask: RequestFunction;
   readonly #playlists: ReadonlySet<string>;
   readonly #bodies = new Map<string, Uint8Array>();
   readonly #listed = new Map<number, PlaylistSegment & { readonly url: string }>();
@@ -23,8 +24,12 @@ export class Viewer {
   #watching: Promise<unknown> | null = null;
   readonly #left = new AbortController();
 
-  /** @param multivariant address of the multivariant playlist `…/name.m3u8` */
-  constructor(multivariant: string) {
+  /**
+   * @param multivariant address of the multivariant playlist `…/name.m3u8`
+   * @param ask how it requests; a connection for each when absent
+   */
+  constructor(multivariant: string, ask: RequestFunction = rawRequest) {
+    this.#ask = ask;
     this.#playlists = new Set([multivariant, multivariant.replace(/\.m3u8$/, '/media.m3u8')]);
     this.validator = new HlsValidator(multivariant, {
       request: (url, request) => this.#request(url, request),
@@ -78,7 +83,7 @@ export class Viewer {
   }
 
   #request: RequestFunction = async (url, request) => {
-    const response = await rawRequest(url, request);
+    const response = await this.#ask(url, request);
     const conditional = request.headers.range !== undefined || request.headers['if-none-match'] !== undefined;
     if (request.method !== 'GET' || conditional) return response;
     if (this.#playlists.has(url)) {

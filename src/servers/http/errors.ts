@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply } from 'fastify';
 import { type ErrorCode, SluiceError } from '../../media/errors.ts';
+import type { HttpIncidents } from './incidents.ts';
 
 /** Every error answer has this body. */
 export interface ErrorBody {
@@ -17,14 +18,16 @@ export function sendNotFound(reply: FastifyReply, message: string): FastifyReply
 export function sendError(
   error: FastifyError | SluiceError,
   reply: FastifyReply,
-  onFault: (error: Error) => void,
+  peer: string,
+  incidents: HttpIncidents,
 ): FastifyReply {
   if (error instanceof SluiceError && error.code === 'SLUICE_PLAY_DENIED') {
     const denied: ErrorBody = { code: error.code, message: `${error.message}. ${error.advice}` };
     return reply.code(403).header('cache-control', 'no-store').send(denied);
   }
   const status = ('statusCode' in error ? error.statusCode : null) ?? 500;
-  if (status >= 500) onFault(error);
+  if (status >= 500) incidents.fault(error);
+  else incidents.refused(peer, status);
   const body: ErrorBody =
     status >= 500
       ? { code: 'SLUICE_INTERNAL', message: 'Something went wrong here. The log says more.' }

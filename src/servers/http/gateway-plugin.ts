@@ -4,6 +4,7 @@ import { guardApi } from './api-access.ts';
 import { type ApiRoutesOptions, apiRoutes } from './api-routes.ts';
 import { sendError, sendNotFound } from './errors.ts';
 import { type HlsRoutesOptions, hlsRoutes } from './hls-routes.ts';
+import type { HttpIncidents } from './incidents.ts';
 import { type MetricsSources, metricsRoutes } from './metrics-routes.ts';
 import { pageRoutes } from './page-routes.ts';
 import { type PublicRoutesOptions, publicRoutes } from './public-routes.ts';
@@ -23,8 +24,7 @@ export interface GatewayPluginOptions {
   };
   readonly metrics: Omit<MetricsSources, 'version' | 'http'>;
   readonly counters: RequestCounters;
-  /** A request failed through no fault of the client. */
-  readonly onFault: (error: Error) => void;
+  readonly incidents: HttpIncidents;
 }
 
 const CORS: FastifyCorsOptions = {
@@ -37,15 +37,18 @@ const CORS: FastifyCorsOptions = {
 
 /** Everything Sluice serves over HTTP, as one Fastify plugin that works under any prefix of any app. */
 export function gatewayPlugin(options: GatewayPluginOptions): FastifyPluginAsync {
-  const { version, defaultApp, standalone, hls, open, api, metrics, counters, onFault } = options;
+  const { version, defaultApp, standalone, hls, open, api, metrics, counters, incidents } = options;
   return async (app) => {
-    app.setErrorHandler((error: FastifyError, _request, reply) => sendError(error, reply, onFault));
+    app.setErrorHandler((error: FastifyError, request, reply) =>
+      sendError(error, reply, request.ip, incidents),
+    );
     await app.register(async (everybody) => {
       // Players on any site may play: nothing here carries credentials. An app that has the plugin decides itself.
       if (!everybody.hasRequestDecorator('corsPreflightEnabled')) await everybody.register(cors, CORS);
       await everybody.register(async (scope) => {
         countRequests(scope, counters, (url) => (PLAYLIST.test(url) ? 'playlist' : 'segment'));
-        scope.addHook('onSend', async (_request, reply) => {
+        scope.addHook('onSend', async (request, reply) => {
+          if (reply.statusCode === 404) incidents.missing(request.ip);
           reply.header('cross-origin-resource-policy', 'cross-origin').header('timing-allow-origin', '*');
           return undefined;
         });
@@ -56,9 +59,10 @@ export function gatewayPlugin(options: GatewayPluginOptions): FastifyPluginAsync
         publicRoutes(scope, { ...open, version, defaultApp });
         // Without a prefix an app's own handler for what is not found stays its own.
         if (standalone || app.prefix !== '') {
-          scope.setNotFoundHandler((_request, reply) =>
-            sendNotFound(reply, 'Nothing here. The player page is at the root.'),
-          );
+          scope.setNotFoundHandler((request, reply) => {
+            incidents.missing(request.ip);
+            return sendNotFound(reply, 'Nothing here. The player page is at the root.');
+          });
         }
         await scope.register(async (page) => pageRoutes(page));
       });

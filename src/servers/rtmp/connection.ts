@@ -7,6 +7,7 @@ import type { Clock } from '../../media/clock.ts';
 import { type ErrorCode, SluiceError } from '../../media/errors.ts';
 import { announcedMedia } from '../../rtmp/commands.ts';
 import { type PublishRequest, ServerSession } from '../../rtmp/server-session.ts';
+import type { CrowdLog } from '../crowd-log.ts';
 import { answerHttp, looksLikeHttp } from './http-answer.ts';
 
 /** A peer that does not read our few answers is not worth more memory than this. */
@@ -53,6 +54,7 @@ export interface ConnectionLog {
 export class RtmpConnection {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
+  readonly #crowd: CrowdLog<'info' | 'warn'>;
   readonly #session: ServerSession;
   readonly #address: string;
   readonly #openedAt: number;
@@ -64,9 +66,11 @@ export class RtmpConnection {
   #leaving = false;
   #stream: string | null = null;
 
-  constructor(socket: Socket, options: ConnectionOptions) {
+  /** @param crowd gets the lines of connections that have not published: there may be thousands */
+  constructor(socket: Socket, options: ConnectionOptions, crowd: CrowdLog<'info' | 'warn'>) {
     this.#socket = socket;
     this.#options = options;
+    this.#crowd = crowd;
     // On a dual-stack socket IPv4 peers come as ::ffff:192.0.2.1.
     this.#address = socket.remoteAddress?.replace(/^::ffff:/, '') ?? 'unknown';
     this.#openedAt = options.clock.now();
@@ -85,7 +89,7 @@ export class RtmpConnection {
     socket.on('close', () => this.#finish());
     socket.on('error', (error) => {
       // A reset is how encoders usually leave; the close event follows.
-      this.#options.log.info({ ...this.#identity(), reason: error.message }, 'RTMP connection lost');
+      this.#tell('info', 'RTMP connection lost', { reason: error.message });
     });
   }
 
@@ -113,10 +117,19 @@ export class RtmpConnection {
     }
   }
 
+  /** Has not published yet: the first to go where there are too many. */
+  get isStranger(): boolean {
+    return this.#stream === null && !this.#ended;
+  }
+
+  /** Closes the connection of a stranger for a newer one. */
+  giveWay(): void {
+    this.#fail(new SluiceError('SLUICE_RTMP_LIMIT', 'too many are open, and it has not published'));
+  }
+
   /** Ends the connection with a reason that the encoder can show. */
   dismiss(reason: ErrorCode): void {
-    if (!this.#ended)
-      this.#options.log.info({ ...this.#identity(), code: reason }, 'RTMP connection dismissed');
+    if (!this.#ended) this.#tell('info', 'RTMP connection dismissed', { code: reason });
     this.#session.dismiss(reason);
     this.#farewell();
   }
@@ -126,10 +139,7 @@ export class RtmpConnection {
     if (this.#firstBytes) {
       this.#firstBytes = false;
       if (looksLikeHttp(bytes)) {
-        this.#options.log.info(
-          { ...this.#identity(), code: 'SLUICE_RTMP_NOT_RTMP' },
-          'HTTP request on the RTMP port',
-        );
+        this.#tell('info', 'HTTP request on the RTMP port', { code: 'SLUICE_RTMP_NOT_RTMP' });
         this.#ended = true;
         this.#socket.end(answerHttp(bytes, this.#options.httpPort()));
         this.#socket.destroySoon();
@@ -175,7 +185,7 @@ export class RtmpConnection {
   }
 
   #accept(request: PublishRequest, app: string, name: string): void {
-    const { registry, log } = this.#options;
+    const { registry } = this.#options;
     const publication = registry.publish(app, name, {
       address: this.#address,
       encoder: request.encoder,
@@ -185,7 +195,7 @@ export class RtmpConnection {
     let damaged = 0;
     const ingest = createFlvIngest(publication, (error) => {
       // One line is enough to know; the count is in the API.
-      if (damaged++ === 0) log.warn({ ...this.#identity(), code: error.code }, error.message);
+      if (damaged++ === 0) this.#tell('warn', error.message, { code: error.code });
     });
     request.accept({
       audio: (timestamp, body) => ingest.audio(timestamp, body),
@@ -205,7 +215,7 @@ export class RtmpConnection {
       this.#fail(error);
       return;
     }
-    this.#options.log.warn({ ...this.#identity(), code: error.code }, `publish refused: ${error.message}`);
+    this.#tell('warn', `publish refused: ${error.message}`, { code: error.code });
     const delay = error.code === 'SLUICE_PUBLISH_DENIED' ? REFUSAL_DELAY_MS : 0;
     if (delay === 0) request.reject(error);
     else this.#options.clock.after(delay, () => request.reject(error));
@@ -217,10 +227,7 @@ export class RtmpConnection {
     const known = error instanceof SluiceError;
     const code = known ? error.code : 'SLUICE_INTERNAL';
     const message = (error instanceof Error ? error.message : String(error)).slice(0, MAX_LOGGED);
-    this.#options.log.warn(
-      { ...this.#identity(), code, ...(known ? {} : { err: error }) },
-      `RTMP connection closed: ${message}`,
-    );
+    this.#tell('warn', `RTMP connection closed: ${message}`, { code, ...(known ? {} : { err: error }) });
     this.#finish();
     this.#socket.destroy();
   }
@@ -244,7 +251,14 @@ export class RtmpConnection {
     this.#options.clock.after(FAREWELL_MS, () => this.#socket.destroy());
   }
 
-  #identity(): Record<string, unknown> {
-    return this.#stream === null ? { peer: this.#address } : { peer: this.#address, stream: this.#stream };
+  #tell(level: 'info' | 'warn', message: string, fields: Record<string, unknown>): void {
+    const peer = this.#address;
+    if (this.#stream !== null) {
+      this.#options.log[level]({ peer, stream: this.#stream, ...fields }, message);
+      return;
+    }
+    // By code, because the messages may quote what the peer sent.
+    const kind = typeof fields.code === 'string' ? fields.code : 'lost';
+    this.#crowd.note({ level, kind: `rtmp ${kind}`, peer, fields: { peer, ...fields }, message });
   }
 }

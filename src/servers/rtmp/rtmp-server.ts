@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import { SluiceError } from '../../media/errors.ts';
+import { CrowdLog } from '../crowd-log.ts';
 import { type ConnectionOptions, RtmpConnection } from './connection.ts';
 import { sharedReads } from './shared-reads.ts';
 
@@ -17,19 +18,24 @@ export class RtmpServer {
   constructor(options: ConnectionOptions) {
     this.#options = options;
     const beginReads = sharedReads();
+    const crowd = new CrowdLog<'info' | 'warn'>(options.clock, options.log);
     this.#server = createServer({ pauseOnConnect: true }, (accepted) => {
       const { maxConnections } = options.limits();
-      if (this.#connections.size >= maxConnections) {
+      if (this.#connections.size >= maxConnections && !this.#makeRoom()) {
         this.#refused++;
-        options.log.warn(
-          { peer: accepted.remoteAddress, code: 'SLUICE_RTMP_LIMIT' },
-          `RTMP connection refused: ${maxConnections} are open already`,
-        );
+        const peer = accepted.remoteAddress ?? 'unknown';
+        crowd.note({
+          level: 'warn',
+          kind: 'refused',
+          peer,
+          fields: { peer, code: 'SLUICE_RTMP_LIMIT' },
+          message: `RTMP connection refused: ${maxConnections} are open already`,
+        });
         accepted.destroy();
         return;
       }
       const socket = beginReads(accepted);
-      const connection = new RtmpConnection(socket, options);
+      const connection = new RtmpConnection(socket, options, crowd);
       const closed = new Promise<void>((resolve) => {
         socket.once('close', () => {
           this.#connections.delete(connection);
@@ -38,6 +44,19 @@ export class RtmpServer {
       });
       this.#connections.set(connection, closed);
     });
+  }
+
+  /**
+   * Those who open connections and say nothing must not keep encoders out until they time out: the oldest that has
+   * not published goes.
+   */
+  #makeRoom(): boolean {
+    for (const connection of this.#connections.keys()) {
+      if (!connection.isStranger) continue;
+      connection.giveWay();
+      return true;
+    }
+    return false;
   }
 
   get connectionCount(): number {

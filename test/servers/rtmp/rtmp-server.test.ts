@@ -298,6 +298,41 @@ describe('connections that go away', () => {
     expect(h.log[0]?.message).toBe('RTMP connection lost');
   });
 
+  it('of strangers are told in one line, and one for all that followed', async () => {
+    const h = await start({ maxConnections: 30 });
+    const clients = await Promise.all(Array.from({ length: 30 }, () => h.client()));
+    await h.eventually(() => h.server.connectionCount === 30);
+    h.pass(HANDSHAKE_TIMEOUT_MS + 1);
+    await Promise.all(clients.map((client) => client.closed));
+    expect(h.codes()).toEqual(['SLUICE_RTMP_HANDSHAKE_TIMEOUT']);
+    h.clock.advance(10_000);
+    expect(h.codes()).toEqual(['SLUICE_RTMP_HANDSHAKE_TIMEOUT', 'SLUICE_RTMP_HANDSHAKE_TIMEOUT']);
+    expect(h.log.at(-1)).toMatchObject({
+      fields: { count: 29 },
+      message: expect.stringMatching(/^29 more of this kind from 1 address in 10 s/),
+    });
+  });
+
+  it('of strangers give way to newer ones, those of publishers do not', async () => {
+    const h = await start({ maxConnections: 3 });
+    const publisher = await h.publisher('test');
+    const oldest = await h.client();
+    const silent = await h.client();
+    await h.eventually(() => h.server.connectionCount === 3);
+    const newer = await h.publisher('newer');
+    await oldest.closed;
+    expect(silent.isClosed).toBe(false);
+    await h.publisher('newest');
+    await silent.closed;
+    const refused = await h.client();
+    await refused.closed;
+    expect([publisher, newer].map(({ client }) => client.isClosed)).toEqual([false, false]);
+    expect(h.log.map(({ message }) => message)).toEqual([
+      'RTMP connection closed: too many are open, and it has not published',
+      'RTMP connection refused: 3 are open already',
+    ]);
+  });
+
   it('make room for others', async () => {
     const h = await start({ maxConnections: 1 });
     const first = await h.publisher('one');

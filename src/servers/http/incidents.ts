@@ -1,0 +1,54 @@
+import { STATUS_CODES } from 'node:http';
+import type { CrowdLog } from '../crowd-log.ts';
+
+/** Players ask for streams that have not begun; only this many in ten seconds are news. */
+const MISSES_WORTH_A_LINE = 1000;
+
+/** What goes wrong with HTTP requests, for the log. Addresses of requests stay out of it: they may carry tokens. */
+export interface HttpIncidents {
+  /** There is nothing at the address. */
+  missing(peer: string): void;
+  /** The client's own mistake. */
+  refused(peer: string, status: number): void;
+  /** Disconnected in the middle of an answer, because it does not read. */
+  unread(peer: string): void;
+  /** Ours. */
+  fault(error: Error): void;
+}
+
+export function httpIncidents(crowd: CrowdLog<'info' | 'warn' | 'error'>): HttpIncidents {
+  return {
+    missing: (peer) =>
+      crowd.note({
+        level: 'warn',
+        kind: 'http missing',
+        peer,
+        fields: { peer, code: 'SLUICE_HTTP_NOT_FOUND' },
+        message: `${MISSES_WORTH_A_LINE} HTTP requests within ten seconds for what does not exist`,
+        worthALine: MISSES_WORTH_A_LINE,
+      }),
+    refused: (peer, status) =>
+      crowd.note({
+        level: 'info',
+        kind: `http ${status}`,
+        peer,
+        fields: { peer, code: 'SLUICE_HTTP_BAD_REQUEST', status },
+        message: `HTTP request refused: ${STATUS_CODES[status] ?? status}`,
+      }),
+    unread: (peer) =>
+      crowd.note({
+        level: 'info',
+        kind: 'http unread',
+        peer,
+        fields: { peer, code: 'SLUICE_HTTP_UNREAD' },
+        message: 'viewer disconnected: it does not read what it asked for',
+      }),
+    fault: (error) =>
+      crowd.note({
+        level: 'error',
+        kind: 'http fault',
+        fields: { code: 'SLUICE_INTERNAL', err: error },
+        message: 'an HTTP request failed',
+      }),
+  };
+}

@@ -1,0 +1,40 @@
+// Loaded into the gateway's process before anything else. Lets a test look into the process, and do to it what
+// computers do: step the clock, stand still.
+
+import { getHeapStatistics } from 'node:v8';
+
+const RealDate = Date;
+let ahead = 0;
+
+globalThis.Date = new Proxy(RealDate, {
+  construct: (target, args) => (args.length === 0 ? new target(target.now() + ahead) : new target(...args)),
+  apply: (target) => new target(target.now() + ahead).toString(),
+  get: (target, key) => (key === 'now' ? () => target.now() + ahead : target[key]),
+});
+
+const commands = {
+  /** What is still referenced, in bytes. */
+  held: () => {
+    // Buffers are freed in the turn after the one that found them unreachable.
+    globalThis.gc();
+    globalThis.gc();
+    // process.memoryUsage() opens a file, and descriptors may be what lacks.
+    const { used_heap_size, external_memory } = getHeapStatistics();
+    return used_heap_size + external_memory;
+  },
+  stepClock: (ms) => {
+    ahead += ms;
+    return Date.now();
+  },
+  block: (ms) => {
+    const until = performance.now() + ms;
+    while (performance.now() < until);
+    return ms;
+  },
+};
+
+process.on('message', ({ id, command, value }) => {
+  process.send({ id, result: commands[command](value) });
+});
+// The gateway decides when its process ends.
+process.channel.unref();
