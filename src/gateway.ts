@@ -27,6 +27,8 @@ const VERSION = readVersion();
 /** Application whose streams are at `/hls/<name>.m3u8`. */
 export const DEFAULT_APP = 'live';
 const DEMO_KEY = 'demo';
+/** The next process listens by then: connections that stay open until here do not meet a closed port. */
+const HANDOVER_MS = 500;
 /** On shutdown viewers get this long to fetch what is left, when there are any. */
 const DRAIN_MS = 2500;
 const MEDIA_LOG_INTERVAL_MS = 1000;
@@ -128,6 +130,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #warned = new WeakMap<Stream, Set<string>>();
   readonly #rtmp: RtmpServer;
   #http: FastifyInstance | null = null;
+  /** Resolves when the streams of an earlier process are there again, or cannot be. Viewers wait for it. */
+  #restoring: Promise<void> | null = null;
   #embedded = false;
   #watch: NodeJS.Timeout | null = null;
   #lastViewerAt = Number.NEGATIVE_INFINITY;
@@ -216,8 +220,11 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     if (this.#closing !== null) throw new SluiceError('SLUICE_SHUTTING_DOWN', 'the gateway was closed');
     const { host, rtmp, http, demo } = this.#config;
     try {
-      const waiting = await this.#openStorage();
-      if (!this.#embedded) await this.#listenHttp(http.port, host);
+      const app = this.#embedded ? null : await this.#makeHttp();
+      // The port of a process that is being replaced is free now: the fewer viewers notice, the better.
+      const waiting = await this.#openStorage(async () => {
+        if (app !== null) await this.#listenHttp(app, http.port, host);
+      });
       await this.#rtmp.listen(rtmp.port, host);
       for (const stream of waiting) stream.awaitPublisher();
       this.#warnOfOpenPort();
@@ -238,7 +245,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     return this.address;
   }
 
-  async #listenHttp(port: number, host: string | undefined): Promise<void> {
+  async #makeHttp(): Promise<FastifyInstance> {
     const app = Fastify({
       logger: false,
       forceCloseConnections: true,
@@ -249,8 +256,17 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       // No route has a JSON schema, and loading the compilers for them would take a fifth of the start.
       schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     });
+    app.addHook('onRequest', (request, _reply, done) => {
+      if (this.#restoring === null || !request.url.startsWith('/hls/')) done();
+      else void this.#restoring.then(() => done());
+    });
     await app.register(this.#makePlugin(true));
+    await app.ready();
     this.#http = app;
+    return app;
+  }
+
+  async #listenHttp(app: FastifyInstance, port: number, host: string | undefined): Promise<void> {
     try {
       // Fastify listens on localhost unless told otherwise; :: takes IPv4 too where there is IPv6.
       await app.listen({ port, host: host ?? '::' }).catch((error: unknown) => {
@@ -287,9 +303,25 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     });
   }
 
-  /** @returns the streams that an earlier process had and that still have viewers to go on with */
-  async #openStorage(): Promise<Stream[]> {
-    const storage = await openStorage({ ...this.#config.storage, clock: systemClock, log: this.#log });
+  /**
+   * @param onOwned called as soon as no other process uses the storage
+   * @returns the streams that an earlier process had and that still have viewers to go on with
+   */
+  async #openStorage(onOwned: () => Promise<void>): Promise<Stream[]> {
+    let restored = () => {};
+    this.#restoring = new Promise((resolve) => {
+      restored = resolve;
+    });
+    try {
+      const { storage: options } = this.#config;
+      return this.#restore(await openStorage({ ...options, clock: systemClock, onOwned, log: this.#log }));
+    } finally {
+      this.#restoring = null;
+      restored();
+    }
+  }
+
+  #restore(storage: Storage): Stream[] {
     this.#storage = storage;
     const outputs = new HlsOutputs({
       clock: systemClock,
@@ -303,7 +335,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       onStoreError: (stream, error, uri) => this.#segmentLost(stream, error, uri),
     });
     this.#outputs = outputs;
-    const restored: Stream[] = [];
+    const streams: Stream[] = [];
     for (const state of storage.states) {
       const { app, name, startedAt, end } = state;
       const age = systemClock.now() - state.savedAt;
@@ -313,10 +345,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       }
       const stream = this.#registry.restore(app, name, { startedAt, end });
       outputs.begin(stream, state);
-      restored.push(stream);
+      streams.push(stream);
     }
     storage.startCleaning((name) => outputs.holds(name));
-    return restored;
+    return streams;
   }
 
   async #close(): Promise<void> {
@@ -334,6 +366,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     // Where the next process goes on with the playlists they do not end: the streams only lose their publishers.
     const rtmpClosed = this.#rtmp.close();
     await this.#outputs?.save();
+    await this.#storage?.settled();
+    // Between two looks for new connections: one that is half there would be cut.
+    await new Promise((resolve) => setImmediate(resolve));
     if (this.#http !== null) stopListening(this.#http);
     // The next process may begin now. This one still answers the connections that it has.
     await this.#storage?.release();
@@ -452,9 +487,11 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   }
 }
 
-/** Takes no new connections; those that are open get one more answer each and are told to come back. */
+/** Takes no new connections; those that are open are told with an answer to come back, when somebody listens again. */
 function stopListening({ server }: FastifyInstance): void {
-  server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
+  systemClock.after(HANDOVER_MS, () => {
+    server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
+  });
   // The HTTP server's own close would cut connections that a player may be about to use.
   NetServer.prototype.close.call(server);
 }
