@@ -21,13 +21,18 @@ const STALE_AFTER_MS = 50;
  * everything is written down. The lock is a listening Unix socket, so a process that was killed holds nothing, whatever
  * its number was, and the one that waits hears of the end at once.
  *
+ * @param onWait another process has it
  * @throws SluiceError SLUICE_STORE_IN_USE when the other process still has it after `patienceMs`
  * @throws SluiceError SLUICE_STORE_UNUSABLE
  */
-export async function lockDirectory(directory: string, patienceMs: number): Promise<DirectoryLock> {
+export async function lockDirectory(
+  directory: string,
+  patienceMs: number,
+  onWait = () => {},
+): Promise<DirectoryLock> {
   const socket = await openSocketPath(directory);
   try {
-    return await takeSocket(socket, directory, performance.now() + patienceMs);
+    return await takeSocket(socket, directory, performance.now() + patienceMs, onWait);
   } catch (error) {
     await socket.close();
     if (error instanceof SluiceError) throw error;
@@ -53,12 +58,18 @@ async function openSocketPath(directory: string): Promise<SocketPath> {
   }
 }
 
-async function takeSocket(socket: SocketPath, directory: string, deadline: number): Promise<DirectoryLock> {
+async function takeSocket(
+  socket: SocketPath,
+  directory: string,
+  deadline: number,
+  onWait: () => void,
+): Promise<DirectoryLock> {
   const { path } = socket;
   for (;;) {
     const server = await tryListen(path);
     if (server !== null) return holdLock(server, socket);
     const holder = await tryConnect(path);
+    if (holder !== null) onWait();
     const left = deadline - performance.now();
     if (holder === null && left > 0) await removeStale(path);
     else if (holder === null || !(await closedWithin(holder, left))) {

@@ -74,8 +74,13 @@ async function openMemory(options: StorageOptions): Promise<Storage> {
 }
 
 async function openDisk(options: StorageOptions): Promise<Storage> {
-  const { directory = '.', onOwned } = options;
-  const lock = await lockDirectory(directory, HANDOVER_PATIENCE_MS);
+  const { directory = '.', onOwned, log } = options;
+  const lock = await lockDirectory(directory, HANDOVER_PATIENCE_MS, () =>
+    log.info(
+      { directory, seconds: HANDOVER_PATIENCE_MS / 1000 },
+      'waiting for the process that has the directory',
+    ),
+  );
   try {
     await onOwned?.();
     return await openLocked(options, directory, lock);

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { type DirectoryLock, lockDirectory } from '../../src/storage/directory-lock.ts';
 import { rejection } from './support/disk.ts';
 import { temporaryDirectory } from './support/folder.ts';
+import { makeGate } from './support/gate.ts';
 
 const LONG_MS = 20_000;
 
@@ -50,18 +50,21 @@ it('who waits has it as soon as it is released', async () => {
   const directory = await temporaryDirectory();
   const first = await lock(directory);
   const order: string[] = [];
-  const second = lock(directory).then((taken) => {
+  const waits = makeGate();
+  const second = lockDirectory(directory, LONG_MS, () => {
+    order.push('waits');
+    waits.open();
+  }).then((taken) => {
     order.push('taken');
     return taken;
   });
-  // Connected, as a waiting process is; then it is only an event away.
-  const probe = connect(join(directory, 'lock.sock'));
-  await once(probe, 'connect');
-  probe.destroy();
+  await waits.closed;
   order.push('released');
+  const releasedAt = performance.now();
   await first.release();
-  await second;
-  expect(order).toEqual(['released', 'taken']);
+  await (await second).release();
+  expect(performance.now() - releasedAt).toBeLessThan(LONG_MS / 4);
+  expect(order).toEqual(['waits', 'released', 'taken']);
 });
 
 it('a queue of processes gets it one after the other', async () => {
