@@ -28,7 +28,7 @@ const VERSION = readVersion();
 export const DEFAULT_APP = 'live';
 const DEMO_KEY = 'demo';
 /** The next process listens by then: connections that stay open until here do not meet a closed port. */
-const HANDOVER_MS = 500;
+const HANDOVER_MS = 1000;
 /** On shutdown viewers get this long to fetch what is left, when there are any. */
 const DRAIN_MS = 2500;
 const MEDIA_LOG_INTERVAL_MS = 1000;
