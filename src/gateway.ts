@@ -16,6 +16,7 @@ import type { Track } from './media/track.ts';
 import type { Warning } from './media/warning.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
 import type { HlsPackager } from './packaging/hls-packager.ts';
+import { sendBadRequest } from './servers/http/errors.ts';
 import { gatewayPlugin } from './servers/http/gateway-plugin.ts';
 import { type StreamView, viewStream, warningsOf } from './servers/http/stream-view.ts';
 import { startDemo } from './servers/rtmp/demo-publisher.ts';
@@ -248,6 +249,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   async #makeHttp(): Promise<FastifyInstance> {
     const app = Fastify({
       logger: false,
+      // Fastify's own answer quotes the address, which may have a token in it.
+      frameworkErrors: (_error, _request, reply) => void sendBadRequest(reply, 'The address is not valid.'),
       forceCloseConnections: true,
       trustProxy: (address) => isInRanges(address, this.#startConfig.http.trustProxy),
       // Viewers that do not read would keep segments alive for ever, and clients that do not write their connections.
