@@ -9,6 +9,8 @@ export interface ConfigWatch {
   readonly onChange: () => void;
   /** The file is not watched any more, or not well. */
   readonly onError: (error: unknown) => void;
+  /** Changes are seen from here on. */
+  readonly onReady?: () => void;
 }
 
 /**
@@ -16,7 +18,10 @@ export interface ConfigWatch {
  *
  * @returns stops watching
  */
-export function watchConfigFile(file: string, { onChange, onError }: ConfigWatch): () => Promise<void> {
+export function watchConfigFile(
+  file: string,
+  { onChange, onError, onReady = () => {} }: ConfigWatch,
+): () => Promise<void> {
   const folder = resolve(dirname(file));
   // Kubernetes swaps the link ..data beside the file and leaves the file's own name alone.
   const names = new Set([basename(file), '..data']);
@@ -28,6 +33,7 @@ export function watchConfigFile(file: string, { onChange, onError }: ConfigWatch
     ignored: (path) => resolve(path) !== folder && !names.has(basename(path)),
   });
   watcher.on('error', onError);
+  watcher.once('ready', onReady);
   watcher.on('all', () => {
     if (timer !== null) clearTimeout(timer);
     timer = setTimeout(onChange, SETTLE_MS);
