@@ -73,7 +73,11 @@ async function start(flags: Flags): Promise<void> {
   process.stdout.write(startScreen(address, config.host, config.demo ? 'demo' : 'test'));
   if (flags.file !== null) {
     const { watchConfigFile } = await import('./config/watch.ts');
-    watchConfigFile(flags.file, () => void reload(flags, gateway, log));
+    watchConfigFile(flags.file, {
+      onChange: () => void reload(flags, gateway, log),
+      onError: (error) =>
+        log.warn({ err: error }, 'the configuration file cannot be watched: changes need a restart'),
+    });
   }
 
   const shutDown = () => {

@@ -20,7 +20,7 @@ import { PackagingFigures } from './packaging/packaging-figures.ts';
 import { CrowdLog } from './servers/crowd-log.ts';
 import type { ServerView } from './servers/http/api-schemas.ts';
 import { endSilent, refuseClient } from './servers/http/client-faults.ts';
-import { sendError } from './servers/http/errors.ts';
+import { sendBadRequest } from './servers/http/errors.ts';
 import { gatewayPlugin } from './servers/http/gateway-plugin.ts';
 import { type HttpIncidents, httpIncidents } from './servers/http/incidents.ts';
 import { RequestCounters } from './servers/http/request-counters.ts';
@@ -37,6 +37,8 @@ const VERSION = readVersion();
 /** Application whose streams are at `/hls/<name>.m3u8`. */
 export const DEFAULT_APP = 'live';
 const DEMO_KEY = 'demo';
+/** The next process listens by then: connections that stay open until here do not meet a closed port. */
+const HANDOVER_MS = 1000;
 /** On shutdown viewers get this long to fetch what is left, when there are any. */
 const DRAIN_MS = 2500;
 const MEDIA_LOG_INTERVAL_MS = 1000;
@@ -141,6 +143,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #figures = new PackagingFigures();
   #startedAt = systemClock.now();
   #http: FastifyInstance | null = null;
+  /** Resolves when the streams of an earlier process are there again, or cannot be. Viewers wait for it. */
+  #restoring: Promise<void> | null = null;
   #embedded = false;
   #watch: NodeJS.Timeout | null = null;
   #stopMachineWatch: (() => void) | null = null;
@@ -230,8 +234,11 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#startedAt = systemClock.now();
     const { host, rtmp, http, demo } = this.#config;
     try {
-      const waiting = await this.#openStorage();
-      if (!this.#embedded) await this.#listenHttp(http.port, host);
+      const app = this.#embedded ? null : await this.#makeHttp();
+      // The port of a process that is being replaced is free now: the fewer viewers notice, the better.
+      const waiting = await this.#openStorage(async () => {
+        if (app !== null) await this.#listenHttp(app, http.port, host);
+      });
       await this.#rtmp.listen(rtmp.port, host);
       for (const stream of waiting) stream.awaitPublisher();
       this.#warnOfOpenPort();
@@ -253,7 +260,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     return this.address;
   }
 
-  async #listenHttp(port: number, host: string | undefined): Promise<void> {
+  async #makeHttp(): Promise<FastifyInstance> {
     const silenceMs = this.#startConfig.http.idleTimeout * 1000;
     const app = Fastify({
       logger: false,
@@ -263,13 +270,26 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       connectionTimeout: silenceMs,
       requestTimeout: silenceMs,
       clientErrorHandler: (error, socket) => refuseClient(error, socket, this.#httpIncidents),
-      frameworkErrors: (error, request, reply) => sendError(error, reply, request.ip, this.#httpIncidents),
+      // Fastify's own answer quotes the address, which may have a token in it.
+      frameworkErrors: (_error, request, reply) => {
+        this.#httpIncidents.refused(request.ip, 400);
+        sendBadRequest(reply, 'The address is not valid.');
+      },
       // No route has a JSON schema, and loading the compilers for them would take a fifth of the start.
       schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     });
+    app.addHook('onRequest', (request, _reply, done) => {
+      if (this.#restoring === null || !request.url.startsWith('/hls/')) done();
+      else void this.#restoring.then(() => done());
+    });
     await app.register(this.#makePlugin(true));
     app.server.on('timeout', (socket) => endSilent(socket, this.#httpIncidents));
+    await app.ready();
     this.#http = app;
+    return app;
+  }
+
+  async #listenHttp(app: FastifyInstance, port: number, host: string | undefined): Promise<void> {
     try {
       // Fastify listens on localhost unless told otherwise; :: takes IPv4 too where there is IPv6.
       await app.listen({ port, host: host ?? '::' }).catch((error: unknown) => {
@@ -323,9 +343,25 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     });
   }
 
-  /** @returns the streams that an earlier process had and that still have viewers to go on with */
-  async #openStorage(): Promise<Stream[]> {
-    const storage = await openStorage({ ...this.#config.storage, clock: systemClock, log: this.#log });
+  /**
+   * @param onOwned called as soon as no other process uses the storage
+   * @returns the streams that an earlier process had and that still have viewers to go on with
+   */
+  async #openStorage(onOwned: () => Promise<void>): Promise<Stream[]> {
+    let restored = () => {};
+    this.#restoring = new Promise((resolve) => {
+      restored = resolve;
+    });
+    try {
+      const { storage: options } = this.#config;
+      return this.#restore(await openStorage({ ...options, clock: systemClock, onOwned, log: this.#log }));
+    } finally {
+      this.#restoring = null;
+      restored();
+    }
+  }
+
+  #restore(storage: Storage): Stream[] {
     this.#storage = storage;
     const outputs = new HlsOutputs({
       clock: systemClock,
@@ -340,7 +376,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       onStoreError: (stream, error, uri) => this.#segmentLost(stream, error, uri),
     });
     this.#outputs = outputs;
-    const restored: Stream[] = [];
+    const streams: Stream[] = [];
     for (const state of storage.states) {
       const { app, name, startedAt, end } = state;
       const age = systemClock.now() - state.savedAt;
@@ -350,10 +386,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       }
       const stream = this.#registry.restore(app, name, { startedAt, end });
       outputs.begin(stream, state);
-      restored.push(stream);
+      streams.push(stream);
     }
     storage.startCleaning((name) => outputs.holds(name));
-    return restored;
+    return streams;
   }
 
   #viewed(): [Stream, StreamView][] {
@@ -401,6 +437,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     // Where the next process goes on with the playlists they do not end: the streams only lose their publishers.
     const rtmpClosed = this.#rtmp.close();
     await this.#outputs?.save();
+    await this.#storage?.settled();
+    // Between two looks for new connections: one that is half there would be cut.
+    await new Promise((resolve) => setImmediate(resolve));
     if (this.#http !== null) stopListening(this.#http);
     // The next process may begin now. This one still answers the connections that it has.
     await this.#storage?.release();
@@ -519,9 +558,11 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   }
 }
 
-/** Takes no new connections; those that are open get one more answer each and are told to come back. */
+/** Takes no new connections; those that are open are told with an answer to come back, when somebody listens again. */
 function stopListening({ server }: FastifyInstance): void {
-  server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
+  systemClock.after(HANDOVER_MS, () => {
+    server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
+  });
   // The HTTP server's own close would cut connections that a player may be about to use.
   NetServer.prototype.close.call(server);
 }

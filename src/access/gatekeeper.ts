@@ -36,7 +36,7 @@ export interface PlayAttempt {
   readonly address: string;
 }
 
-/** Callbacks under way at a time; those that come on top count as failed. */
+/** Callbacks of an action under way at a time; those that come on top count as failed. */
 const MAX_CALLBACKS = 100;
 /** How long a viewer may reload the media playlist after the callback has let it in. */
 const GRANT_SECONDS = 12 * 3600;
@@ -46,7 +46,8 @@ export class Gatekeeper {
   /** How often somebody was refused. */
   readonly denied = { publish: 0, play: 0 };
   readonly #options: GatekeeperOptions;
-  #asking = 0;
+  /** By action, so that a crowd of viewers keeps no publisher out. */
+  readonly #asking = { publish: 0, play: 0 };
 
   constructor(options: GatekeeperOptions) {
     this.#options = options;
@@ -126,18 +127,19 @@ export class Gatekeeper {
     callback: CallbackSettings & { readonly url: string },
     question: CallbackQuestion,
   ): Promise<boolean> {
-    if (this.#asking >= MAX_CALLBACKS) {
+    const { action } = question;
+    if (this.#asking[action] >= MAX_CALLBACKS) {
       const allowed = callback.onError === 'allow';
       this.#options.onCallbackFailure(question, `${MAX_CALLBACKS} requests wait for it already`, allowed);
       return allowed;
     }
-    this.#asking++;
+    this.#asking[action]++;
     try {
       const { allowed, failed } = await askCallback(callback, question);
       if (failed !== null) this.#options.onCallbackFailure(question, failed, allowed);
       return allowed;
     } finally {
-      this.#asking--;
+      this.#asking[action]--;
     }
   }
 

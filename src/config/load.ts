@@ -55,8 +55,11 @@ export async function loadConfig({ file, env, flags, system = {} }: ConfigSource
   }
   const placeOf = (path: readonly string[]) => {
     for (let length = path.length; length > 0; length--) {
-      const origin = origins.get(path.slice(0, length).join('.'));
-      if (origin !== undefined) return origin;
+      const key = path.slice(0, length);
+      const origin = origins.get(key.join('.'));
+      if (origin === undefined) continue;
+      // The file knows the line of every part of what it set.
+      return fromFile !== null && origin === fromFile.placeOf(key) ? fromFile.placeOf(path) : origin;
     }
     return fromFile?.placeOf(path) ?? null;
   };
@@ -78,15 +81,28 @@ function validate(input: unknown, placeOf: (path: readonly string[]) => string |
   if (result.success) return result.data;
   const problems = result.error.issues.flatMap((issue) => {
     const path = issue.path.map(String);
+    if (issue.code === 'invalid_key') {
+      return [problem(path, issue.issues[0]?.message ?? issue.message, placeOf(path))];
+    }
     if (issue.code !== 'unrecognized_keys') return [problem(path, issue.message, placeOf(path))];
     return issue.keys.map((key) => {
-      const known = OPTIONS.map((option) => option.key);
-      const similar = nearest([...path, key].join('.'), known);
+      const similar = nearestOption([...path, key]);
       const hint = similar === null ? 'see docs/configuration.md' : `did you mean ${similar}?`;
       return problem([...path, key], `there is no such option; ${hint}`, placeOf([...path, key]));
     });
   });
   throw new SluiceError('SLUICE_CONFIG_INVALID', problems.join('; '));
+}
+
+/** The option that was probably meant; in an application, one that it may have. */
+function nearestOption(path: readonly string[]): string | null {
+  const place = path[0] === 'applications' ? path.slice(0, 2) : [];
+  const known = OPTIONS.filter((option) => place.length === 0 || option.perApplication);
+  const similar = nearest(
+    path.slice(place.length).join('.'),
+    known.map((option) => option.key),
+  );
+  return similar === null ? null : [...place, similar].join('.');
 }
 
 /** The value itself is never quoted: it may be a secret. */
@@ -103,16 +119,36 @@ async function readConfigFile(path: string): Promise<ConfigFile> {
     const lines = new LineCounter();
     const document = parseDocument(text, { lineCounter: lines });
     const [error] = document.errors;
-    if (error !== undefined) throw error;
-    const tree: unknown = document.toJS() ?? {};
+    if (error !== undefined) {
+      const { line } = lines.linePos(error.pos[0]);
+      throw new SluiceError(
+        'SLUICE_CONFIG_INVALID',
+        `${path}:${line}: not valid YAML: ${inWords(error.code)}`,
+      );
+    }
+    const tree: unknown = toTree(document) ?? {};
     if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) {
       throw new Error('it must hold keys and values');
     }
     removeEmpty(tree as ConfigTree);
     return { tree: tree as ConfigTree, placeOf: (key) => placeIn(document, lines, path, key) };
   } catch (error) {
+    if (error instanceof SluiceError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new SluiceError('SLUICE_CONFIG_INVALID', `${path}: ${reason}`, { cause: error });
+  }
+}
+
+/** The parser's own messages quote the line, or the word: it may be a secret. */
+function inWords(code: string): string {
+  return code.toLowerCase().replaceAll('_', ' ');
+}
+
+function toTree(document: Document): unknown {
+  try {
+    return document.toJS();
+  } catch {
+    throw new Error('not valid YAML: an alias (*) that cannot be followed');
   }
 }
 

@@ -15,11 +15,14 @@ export interface Option {
   readonly secret: boolean;
   /** A change needs a restart. */
   readonly restart: boolean;
+  /** Applications may have it different. */
+  readonly perApplication: boolean;
   /** Lists come comma-separated from the environment. */
   readonly list: boolean;
 }
 
 interface JsonSchema {
+  readonly additionalProperties?: JsonSchema;
   readonly type?: string;
   readonly description?: string;
   readonly default?: unknown;
@@ -37,19 +40,23 @@ export const OPTIONS: readonly Option[] = collect();
 
 function collect(): Option[] {
   const schema = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+  const groups = schema.properties?.applications?.additionalProperties?.properties;
   const options: Option[] = [];
   const visit = (properties: JsonSchema['properties'], prefix: string) => {
     for (const [name, property] of Object.entries(properties ?? {})) {
       const key = prefix + name;
       if (property.properties !== undefined) visit(property.properties, `${key}.`);
-      else options.push(describe(key, property));
+      else {
+        const perApplication = groups?.[prefix.slice(0, -1)]?.properties?.[name] !== undefined;
+        options.push({ ...describe(key, property), perApplication });
+      }
     }
   };
   visit(schema.properties, '');
   return options;
 }
 
-function describe(key: string, property: JsonSchema & OptionMeta): Option {
+function describe(key: string, property: JsonSchema & OptionMeta): Omit<Option, 'perApplication'> {
   const list = property.type === 'array';
   const scalar = property.type !== 'object' && !(list && property.items?.type === 'object');
   return {

@@ -4,9 +4,8 @@ import type { LoadedConfig } from './load.ts';
 import { OPTIONS } from './options.ts';
 
 const COMMENT_COLUMN = 44;
-/** Applications may have secrets of their own. */
-const SECRET_KEYS = new Set(['secrets', 'url', 'token']);
 const MASK = '********';
+const SECRETS = new Set(OPTIONS.filter((option) => option.secret).map((option) => option.key));
 
 /** The effective configuration as YAML, each option with where it comes from. Secrets are masked. */
 export function printConfig({ config, origins }: LoadedConfig): string {
@@ -20,11 +19,11 @@ export function printConfig({ config, origins }: LoadedConfig): string {
     const value = valueAt(config, key);
     const origin = origins.get(key) ?? (variable === null ? 'default' : `default, ${variable}`);
     const name = second ?? first;
-    const shown = secret ? masked(value) : first === 'applications' ? maskSecrets(value) : value;
+    const shown = secret ? masked(value) : first === 'applications' ? maskApplications(value) : value;
     const [head = '', ...more] =
       shown === undefined
         ? [`# ${name}:`]
-        : stringify({ [name]: shown })
+        : stringify({ [name]: shown }, { lineWidth: 0 })
             .trimEnd()
             .split('\n');
     lines.push(
@@ -40,12 +39,16 @@ function masked(value: unknown): unknown {
   return value === undefined ? undefined : MASK;
 }
 
-function maskSecrets(value: unknown): unknown {
+/** Applications may have secrets of their own: `<application>.<group>.<name>`. */
+function maskApplications(value: unknown, depth = 0, path = ''): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [
-      key,
-      SECRET_KEYS.has(key) ? masked(inner) : maskSecrets(inner),
-    ]),
+    Object.entries(value).map(([key, inner]) => {
+      const option = depth < 2 ? key : `${path}.${key}`;
+      return [
+        key,
+        SECRETS.has(option) && depth === 2 ? masked(inner) : maskApplications(inner, depth + 1, option),
+      ];
+    }),
   );
 }

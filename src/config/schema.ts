@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isAddressRange } from '../access/address-rules.ts';
 import { isKeyHash } from '../access/stream-keys.ts';
+import { isStreamPath } from '../live/stream-name.ts';
 
 /** What an option's `.meta()` may say besides its description. */
 export type OptionMeta = {
@@ -33,7 +34,9 @@ const graceWindow = z
 const keys = z
   .array(
     z.strictObject({
-      name: z.string().min(1),
+      name: z.string().refine((name) => isStreamPath('live', name), {
+        error: 'must be a name of letters, digits, dot, dash, underscore and tilde',
+      }),
       key: z
         .string()
         .refine(isKeyHash, { error: 'must be the hash of a key: `sluice key <name>` makes both' }),
@@ -219,7 +222,7 @@ export const configSchema = z
       .prefault({}),
     applications: z
       .record(
-        z.string().regex(/^[A-Za-z0-9~._/-]+$/, { error: 'is not the name of an application' }),
+        z.string().refine((app) => isStreamPath(app, 'name'), { error: 'is not the name of an application' }),
         application,
       )
       .default({})

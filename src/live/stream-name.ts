@@ -43,6 +43,16 @@ export function parseStreamPath(app: string, key: string): StreamPath {
   return { app: joined, name, query: [appQuery, keyQuery].filter((query) => query !== '').join('&') };
 }
 
+/** Whether a stream can have this application and this name. */
+export function isStreamPath(app: string, name: string): boolean {
+  try {
+    const path = parseStreamPath(app, name);
+    return path.app === app && path.name === name && path.query === '';
+  } catch {
+    return false;
+  }
+}
+
 /**
  * The one folder name of a stream wherever its files are kept. `@` cannot occur in a name, so no two streams share a
  * folder; of a path too long for a file system the end becomes a hash.

@@ -137,9 +137,11 @@ export class HlsOutputs {
     await this.settled();
     const { journal, clock, persistent } = this.#options;
     await Promise.all(
-      [...this.#packagers].map(([stream, packager]) =>
-        journal?.save(folderOf(stream), stateOf(stream, packager, persistent, clock.now())),
-      ),
+      [...this.#packagers].map(([stream, packager]) => {
+        // A playlist that has its ENDLIST is never gone on with.
+        const goesOn = persistent && !packager.window.ended;
+        return journal?.save(folderOf(stream), stateOf(stream, packager, goesOn, clock.now()));
+      }),
     );
   }
 

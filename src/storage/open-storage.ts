@@ -2,7 +2,7 @@ import { streamFolder } from '../live/stream-name.ts';
 import type { Clock } from '../media/clock.ts';
 import type { StreamState } from '../packaging/rendition-state.ts';
 import type { PlaylistFiles, SegmentStore, StreamJournal } from '../packaging/segment-store.ts';
-import { lockDirectory } from './directory-lock.ts';
+import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { openDiskStore } from './disk-store.ts';
 import { MemoryStore } from './memory-store.ts';
 import { StateFiles } from './state-files.ts';
@@ -22,6 +22,11 @@ export interface StorageOptions {
   /** Seconds. */
   readonly maxAge: number;
   readonly clock: Clock;
+  /**
+   * This process is alone with the directory from here on. Nothing is read yet, so that it can listen before viewers
+   * miss the process that it replaces.
+   */
+  readonly onOwned?: () => Promise<void>;
   readonly log: {
     info(fields: Record<string, unknown>, message: string): void;
     warn(fields: Record<string, unknown>, message: string): void;
@@ -39,6 +44,8 @@ export interface Storage {
   readonly states: readonly StreamState[];
   /** Deletes files that belong to no stream any more, now and then. @param inUse by the segment's name */
   startCleaning(inUse: (name: string) => boolean): void;
+  /** Resolves when all is written, or has failed. */
+  settled(): Promise<void>;
   /** Lets the next process have the directory. */
   release(): Promise<void>;
 }
@@ -49,8 +56,11 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
 }
 
 /** Without a directory nothing is remembered; with one only the numbers are. */
-async function openMemory({ directory, maxBytes, clock, log }: StorageOptions): Promise<Storage> {
+async function openMemory(options: StorageOptions): Promise<Storage> {
+  const { directory, maxBytes, clock, log, onOwned } = options;
   const files = directory === undefined ? null : stateFiles(directory, clock, log);
+  const settled = async () => files?.settled();
+  await onOwned?.();
   return {
     store: new MemoryStore(maxBytes ?? null),
     persistent: false,
@@ -58,15 +68,33 @@ async function openMemory({ directory, maxBytes, clock, log }: StorageOptions): 
     playlistFiles: null,
     states: files === null ? [] : await loadStates(files, clock),
     startCleaning: () => {},
-    release: async () => {
-      await files?.settled();
-    },
+    settled,
+    release: settled,
   };
 }
 
 async function openDisk(options: StorageOptions): Promise<Storage> {
-  const { directory = '.', maxBytes, maxAge, clock, log } = options;
-  const lock = await lockDirectory(directory, HANDOVER_PATIENCE_MS);
+  const { directory = '.', onOwned, log } = options;
+  const lock = await lockDirectory(directory, HANDOVER_PATIENCE_MS, () =>
+    log.info(
+      { directory, seconds: HANDOVER_PATIENCE_MS / 1000 },
+      'waiting for the process that has the directory',
+    ),
+  );
+  try {
+    await onOwned?.();
+    return await openLocked(options, directory, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function openLocked(
+  { maxBytes, maxAge, clock, log }: StorageOptions,
+  directory: string,
+  lock: DirectoryLock,
+): Promise<Storage> {
   const files = stateFiles(directory, clock, log);
   const store = await openDiskStore({
     directory,
@@ -78,6 +106,9 @@ async function openDisk(options: StorageOptions): Promise<Storage> {
   });
   const states = (await loadStates(files, clock)).map((state) => withoutLost(state, store));
   let cancelSweep = () => {};
+  const settled = async () => {
+    await Promise.all([files.settled(), store.settled()]);
+  };
   return {
     store,
     persistent: true,
@@ -109,9 +140,10 @@ async function openDisk(options: StorageOptions): Promise<Storage> {
       };
       next();
     },
+    settled,
     release: async () => {
       cancelSweep();
-      await Promise.all([files.settled(), store.settled()]);
+      await settled();
       await lock.release();
     },
   };

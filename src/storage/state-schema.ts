@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { parseStreamPath, streamFolder } from '../live/stream-name.ts';
+import { isStreamPath, streamFolder } from '../live/stream-name.ts';
 import { secondsFromTicks } from '../media/time.ts';
 import type { StreamState } from '../packaging/rendition-state.ts';
 import { isSegmentFile } from './disk-inventory.ts';
@@ -116,13 +116,4 @@ function parseJson(text: string): unknown {
 
 function checksum(text: string): string {
   return createHash('sha256').update(text).digest('hex');
-}
-
-function isStreamPath(app: string, name: string): boolean {
-  try {
-    const path = parseStreamPath(app, name);
-    return path.app === app && path.name === name && path.query === '';
-  } catch {
-    return false;
-  }
 }

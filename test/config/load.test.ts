@@ -1,8 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type ConfigSources, loadConfig, parseConfig } from '../../src/config/load.ts';
+import { OPTIONS } from '../../src/config/options.ts';
+import { settingsOf } from '../../src/config/schema.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -99,5 +102,253 @@ describe('loadConfig', () => {
 
   it('refuses a variable that is no number where one is needed', async () => {
     await expect(load({ env: { SLUICE_RTMP_PORT: 'http' } })).rejects.toThrow(/rtmp\.port/);
+  });
+});
+
+/** The message, a line for each problem. */
+async function complaints(sources: Partial<ConfigSources>): Promise<string[]> {
+  const error: unknown = await loadConfig({ file: null, env: {}, flags: {}, ...sources }).catch(
+    (reason: unknown) => reason,
+  );
+  expect(error).toMatchObject({ code: 'SLUICE_CONFIG_INVALID' });
+  return error instanceof Error ? error.message.split('; ').map((line) => line.replace(folder, '')) : [];
+}
+
+describe('origins', () => {
+  it('say who set each option, and of nobody else', async () => {
+    const file = fileWith('host: ::1\n\nrtmp:\n  port: 1\n  maxConnections: 5\nplay: { listed: false }\n');
+    const { config, origins } = await loadConfig({
+      file,
+      env: { SLUICE_RTMP_PORT: '2', SLUICE_HTTP_PORT: '3', SLUICE_DEMO: '' },
+      flags: { 'http.port': 4, host: '127.0.0.1' },
+      system: {
+        'storage.directory': { value: '/state', reason: 'STATE_DIRECTORY' },
+        'rtmp.port': { value: 9, reason: 'never' },
+      },
+    });
+    expect(config).toMatchObject({ host: '127.0.0.1', rtmp: { port: 2 }, http: { port: 4 } });
+    expect(config.storage.directory).toBe('/state');
+    expect(Object.fromEntries(origins)).toEqual({
+      host: '--host',
+      'rtmp.port': 'SLUICE_RTMP_PORT',
+      'rtmp.maxConnections': `${file}:5`,
+      'play.listed': `${file}:6`,
+      'http.port': '--http-port',
+      'storage.directory': 'STATE_DIRECTORY',
+    });
+  });
+
+  it('a key with nothing behind it sets nothing', async () => {
+    const { config, origins } = await loadConfig({
+      file: fileWith('host:\nrtmp:\n  port:\nhls: ~\napi: {}\n'),
+      env: {},
+      flags: {},
+    });
+    expect(config).toEqual(parseConfig({}));
+    expect([...origins.keys()]).toEqual([]);
+  });
+});
+
+describe('a complaint', () => {
+  it.each([
+    ['rtmp:\n  prot: 1\n', '/sluice.yaml:2: rtmp.prot: there is no such option; did you mean rtmp.port?'],
+    ['hls:\n  listedSegment: 9\n', 'did you mean hls.listedSegments?'],
+    ['http:\n  trustproxy: []\n', 'did you mean http.trustProxy?'],
+    ['quite:\n  different: 1\n', '/sluice.yaml:2: quite: there is no such option; see docs/configuration.md'],
+    ['\n\nhls:\n\n  segmentDuration: 0\n', '/sluice.yaml:5: hls.segmentDuration: '],
+    ['rtmp: 5\n', '/sluice.yaml:1: rtmp: Invalid input: expected object'],
+    ['demo: yes please\n', '/sluice.yaml:1: demo: Invalid input: expected boolean'],
+    [
+      'publish:\n  deny:\n    - 10.0.0.0/8\n    - nonsense\n',
+      '/sluice.yaml:4: publish.deny.1: must be an address',
+    ],
+    [
+      'publish:\n  keys:\n    - name: a/b\n      key: x\n',
+      '/sluice.yaml:3: publish.keys.0.name: must be a name',
+    ],
+    [
+      'publish:\n  keys:\n    - name: a\n      key: x\n',
+      '/sluice.yaml:4: publish.keys.0.key: must be the hash',
+    ],
+    ['storage: { type: disk }\n', 'storage.directory: is needed'],
+    [
+      'applications:\n  a:\n    hls:\n      segmentDuratoin: 3\n',
+      '/sluice.yaml:4: applications.a.hls.segmentDuratoin: there is no such option; did you mean applications.a.hls.segmentDuration?',
+    ],
+    [
+      'applications:\n  a: {}\n  b:\n    play:\n      secrets:\n        - short\n',
+      '/sluice.yaml:6: applications.b.play.secrets.0: must have at least 16 characters',
+    ],
+    [
+      'applications:\n  a:\n    publish: { maxStreams: 2 }\n',
+      'applications.a.publish.maxStreams: there is no',
+    ],
+    ['applications:\n  ../b: {}\n', '/sluice.yaml:2: applications.../b: is not the name of an application'],
+    [
+      'applications:\n  a:\n    hls: { segmentDuration: 20 }\n',
+      'applications.a.hls.maxSegmentDuration: must not be less than segmentDuration',
+    ],
+    [
+      'callback: { url: "http://x/", actions: [play] }\n',
+      '/sluice.yaml:1: callback.actions: asking about play needs play.secrets',
+    ],
+  ])('about %j names the line and the fix', async (text, expected) => {
+    expect((await complaints({ file: fileWith(text) })).join('; ')).toContain(expected);
+  });
+
+  it('names the variable or the flag that is wrong, not the file', async () => {
+    const file = fileWith('rtmp: { port: 1 }\nhttp: { port: 2 }\n');
+    expect(
+      await complaints({ file, env: { SLUICE_RTMP_PORT: 'x' }, flags: { 'http.port': Number.NaN } }),
+    ).toEqual([
+      expect.stringMatching(/^SLUICE_RTMP_PORT: rtmp\.port: /),
+      expect.stringMatching(/^--http-port: http\.port: /),
+    ]);
+  });
+
+  it('names every problem at once', async () => {
+    const all = (await complaints({ file: fileWith('a: 1\nb: 2\nhls: { listedSegments: x }\n') })).join('; ');
+    for (const place of [':1: a: ', ':2: b: ', ':3: hls.listedSegments: ']) expect(all).toContain(place);
+  });
+
+  it('about text that is no YAML names the line', async () => {
+    expect(await complaints({ file: fileWith('a: 1\nb: c: d\n') })).toEqual([
+      expect.stringMatching(/^\/sluice\.yaml:2: not valid YAML: /),
+    ]);
+    expect(await complaints({ file: fileWith('host: *nobody\n') })).toEqual([
+      expect.stringMatching(/^\/sluice\.yaml: not valid YAML: /),
+    ]);
+  });
+});
+
+describe('secrets', () => {
+  const PLACES: ((secret: unknown) => unknown)[] = [
+    (secret) => ({ api: { token: secret } }),
+    (secret) => ({ play: { secrets: secret } }),
+    (secret) => ({ play: { secrets: [secret] } }),
+    (secret) => ({ play: { secrets: [{ value: secret }] } }),
+    (secret) => ({ callback: { url: secret } }),
+    (secret) => ({ callback: { url: `ftp://user:${secret}@host/` } }),
+    (secret) => ({ applications: { a: { play: { secrets: [secret] } } } }),
+    (secret) => ({ applications: { a: { callback: { url: secret, actions: ['play'] } } } }),
+    (secret) => ({ api: secret }),
+    (secret) => ({ play: [secret] }),
+    (secret) => ({ publish: { keys: [{ name: 'a', key: secret }] } }),
+  ];
+  const mark = fc.stringMatching(/^[a-z]{12}$/).map((text) => `S3cr3t${text}`);
+
+  it('are in no complaint, wherever and however wrong they are', () => {
+    const dressed = fc.tuple(
+      mark,
+      fc.constantFrom('', ' ', '"', "'", '*', '&', '!', '{', '[', '- ', ': ', '#', '\n'),
+    );
+    fc.assert(
+      fc.property(dressed, fc.constantFrom(...PLACES), fc.boolean(), ([secret, prefix], place, wrap) => {
+        const value = wrap ? [`${prefix}${secret}`] : `${prefix}${secret}`;
+        for (const input of [place(value), { wrong: 1, ...(place(value) as object) }]) {
+          try {
+            parseConfig(input);
+          } catch (error) {
+            expect(String(error)).not.toContain(secret);
+          }
+        }
+      }),
+    );
+  });
+
+  it('are in no complaint about a file that cannot be read, on that line or another', async () => {
+    const lines = fc.constantFrom(
+      'api: { token: %s }',
+      'api:\n  token: %s: x',
+      'api:\n  token: *%s',
+      'api:\n  token: !%s',
+      'api:\n  token: !<%s> x',
+      'api:\n  token: &%s',
+      'api:\n  token: "%s',
+      'api:\n  token: "\\%s"',
+      "api:\n  token: '%s",
+      'api:\n  token: @%s',
+      'api:\n  token: `%s',
+      'api:\n  token: |%s',
+      'api:\n\ttoken: %s',
+      'api:\n  token: [%s',
+      'api:\n  token: {%s',
+      'api:\n  token: %s\n token: x',
+      'play:\n  secrets:\n    - %s\n   - x',
+      'play:\n  secrets: [%s, %s: ]]',
+      '%%s\n---\na: 1',
+      'api: { token: %s }\napi: { token: %s }',
+      'a: &a [*a, %s]',
+      '<<: %s',
+    );
+    await fc.assert(
+      fc.asyncProperty(mark, lines, lines, async (secret, one, other) => {
+        const text = `${one}\n${other}\n`.replaceAll('%s', secret);
+        const error: unknown = await load({ file: fileWith(text, 'secret.yaml') }).catch(
+          (reason: unknown) => reason,
+        );
+        if (error instanceof Error) expect(error.message).not.toContain(secret);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('are in no complaint about a variable', async () => {
+    for (const variable of ['SLUICE_API_TOKEN', 'SLUICE_PLAY_SECRETS', 'SLUICE_CALLBACK_URL']) {
+      const lines = await complaints({ env: { [variable]: 'S3cr3t,x' } });
+      expect(lines.join('; ')).toContain(variable);
+      expect(lines.join('; ')).not.toContain('S3cr3t');
+    }
+  });
+});
+
+describe('the environment', () => {
+  it('has lists with commas', async () => {
+    const config = await load({
+      env: {
+        SLUICE_PUBLISH_ALLOW: '10.0.0.0/8, ::1',
+        SLUICE_PLAY_SECRETS: 'first-secret-of-two,second-secret-of-two',
+        SLUICE_CALLBACK_ACTIONS: 'publish,play',
+        SLUICE_CALLBACK_URL: 'http://a/?x=1,2',
+      },
+    });
+    expect(config).toMatchObject({
+      publish: { allow: ['10.0.0.0/8', '::1'] },
+      play: { secrets: ['first-secret-of-two', 'second-secret-of-two'] },
+      callback: { actions: ['publish', 'play'], url: 'http://a/?x=1,2' },
+    });
+  });
+
+  it('keeps text that looks like a number', async () => {
+    const { storage, api } = await load({
+      env: { SLUICE_STORAGE_DIRECTORY: '1234', SLUICE_API_TOKEN: '1234567890123456' },
+    });
+    expect(storage.directory).toBe('1234');
+    expect(api.token).toBe('1234567890123456');
+  });
+
+  it('has no variable for what is more than a list', () => {
+    const without = OPTIONS.filter(({ variable }) => variable === null).map(({ key }) => key);
+    expect(without).toEqual(['publish.keys', 'applications']);
+    const variables = OPTIONS.flatMap(({ variable }) => variable ?? []);
+    expect(new Set(variables).size).toBe(variables.length);
+  });
+});
+
+describe('applications', () => {
+  it('have their own over the general settings', () => {
+    const config = parseConfig({
+      hls: { segmentDuration: 4 },
+      publish: { graceWindow: 5, deny: ['10.0.0.1'] },
+      applications: { 'a/b': { hls: { listedSegments: 9 }, publish: { deny: [] }, play: {} } },
+    });
+    expect(settingsOf(config, 'a/b')).toEqual({
+      ...settingsOf(config, null),
+      hls: { segmentDuration: 4, maxSegmentDuration: 10, listedSegments: 9 },
+      publish: { ...config.publish, deny: [] },
+    });
+    // What publishers call themselves.
+    for (const app of ['a', 'b', 'constructor', '__proto__', 'toString'])
+      expect(settingsOf(config, app), app).toEqual(settingsOf(config, null));
   });
 });

@@ -56,7 +56,7 @@ class Watched {
 
   /** Everything goes in, piece by piece, until the session has had enough. Any error but a SluiceError passes. */
   run(pieces: readonly Buffer[]): void {
-    const started = performance.now();
+    const before = process.cpuUsage();
     for (const piece of pieces) {
       const code = failure(() => this.#session.push(piece));
       if (code !== undefined) {
@@ -72,7 +72,9 @@ class Watched {
     this.#session.dismiss('SLUICE_SHUTTING_DOWN');
     this.#decide();
     this.#session.end();
-    expect(performance.now() - started).toBeLessThan(PATIENCE_MS);
+    // Not by the clock: other programs on this computer have their time too.
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1000).toBeLessThan(PATIENCE_MS);
     expect(this.#broken).toEqual([]);
     expect(this.ends).toBe(this.accepted);
     expect(this.closes).toBeLessThanOrEqual(1);

@@ -14,6 +14,11 @@ export function sendNotFound(reply: FastifyReply, message: string): FastifyReply
   return reply.code(404).header('cache-control', 'public, max-age=1').send(body);
 }
 
+export function sendBadRequest(reply: FastifyReply, message: string): FastifyReply {
+  const body: ErrorBody = { code: 'SLUICE_HTTP_BAD_REQUEST', message };
+  return reply.code(400).header('cache-control', 'no-store').send(body);
+}
+
 /** What a handler or a plugin threw. Only the client's own mistakes are explained to it. */
 export function sendError(
   error: FastifyError | SluiceError,

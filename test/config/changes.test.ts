@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { changesBetween } from '../../src/config/changes.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import type { ConfigInput } from '../../src/config/schema.ts';
+
+const changes = (before: ConfigInput, after: ConfigInput) =>
+  changesBetween(parseConfig(before), parseConfig(after));
+
+describe('changesBetween', () => {
+  it('finds none where the values are the same', () => {
+    expect(changes({}, { hls: { segmentDuration: 2 }, publish: { deny: [] }, applications: {} })).toEqual({
+      live: [],
+      restart: [],
+    });
+  });
+
+  it('tells what holds now from what needs a restart', () => {
+    const key = `sha256:${'00'.repeat(32)}`;
+    expect(
+      changes(
+        { host: '::1', play: { secrets: ['a-secret-of-some-length'] } },
+        {
+          rtmp: { port: 1, maxConnections: 2 },
+          publish: { keys: [{ name: 'a', key }] },
+          storage: { directory: '/x' },
+          hls: { listedSegments: 7 },
+        },
+      ),
+    ).toEqual({
+      live: ['rtmp.maxConnections', 'publish.keys', 'play.secrets', 'hls.listedSegments'],
+      restart: ['host', 'rtmp.port', 'storage.directory'],
+    });
+  });
+
+  it('sees into lists and applications', () => {
+    const members = (segmentDuration: number) => ({
+      applications: { members: { hls: { segmentDuration } } },
+    });
+    expect(changes(members(2), members(4)).live).toEqual(['applications']);
+    expect(changes(members(2), members(2)).live).toEqual([]);
+    expect(
+      changes({ publish: { deny: ['::1', '::2'] } }, { publish: { deny: ['::2', '::1'] } }).live,
+    ).toEqual(['publish.deny']);
+  });
+});
