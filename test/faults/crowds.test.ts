@@ -25,7 +25,7 @@ let bystanders: Bystanders;
 let before: Level;
 
 beforeAll(async () => {
-  gateway = await startChild({ rtmp: { handshakeTimeout: 1 }, publish: { graceWindow: 1 } });
+  gateway = await startChild({ rtmp: { handshakeTimeout: 4 }, publish: { graceWindow: 1 } });
   bystanders = await Bystanders.start(gateway);
   before = await gateway.level();
 });

@@ -69,6 +69,8 @@ export async function startChild(config: ConfigInput = {}): Promise<ChildGateway
       host: '127.0.0.1',
       rtmp: { port: 0, ...config.rtmp },
       http: { port: 0, ...config.http },
+      // Of nobody else's streams, and to nobody else's.
+      storage: { directory: join(folder, 'state'), ...config.storage },
     }),
   );
   const args = ['--expose-gc', '--import', HOOK, join(ROOT, 'dist/cli.js'), '--config', file];
