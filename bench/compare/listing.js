@@ -1,7 +1,7 @@
 import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SPREAD_MS, startFleet } from '../support/fleet.js';
-import { request } from '../support/http.js';
+import { PATIENCE_MS, request } from '../support/http.js';
 import { readMetrics } from '../support/metrics.js';
 import { figure } from '../support/report.js';
 import { startGateway } from '../support/servers.js';
@@ -13,10 +13,11 @@ const WATCHED = 5;
 const TARGET_MS = 5;
 
 /** How long after its closing packet a segment is listed. */
-export async function compareListing({ publishers, seconds, nodeArgs }) {
+export async function compareListing({ publishers, seconds, 'warm-up': warmUp, nodeArgs }) {
   const server = await startGateway({ nodeArgs });
   try {
-    if (hasListing(await readMetrics(server.httpPort))) return await byMetric(server, publishers, seconds);
+    if (hasListing(await readMetrics(server.httpPort)))
+      return await byMetric(server, publishers, seconds, warmUp);
     return await byPolling(server, publishers, seconds);
   } finally {
     await server.stop();
@@ -27,9 +28,10 @@ function hasListing(metrics) {
   return (metrics ?? []).some(({ name }) => name === `${METRIC}_bucket`);
 }
 
-async function byMetric({ rtmpPort, httpPort }, publishers, seconds) {
+async function byMetric({ rtmpPort, httpPort }, publishers, seconds, warmUp) {
   const fleet = await startFleet(rtmpPort, publishers);
-  await sleep(SPREAD_MS * 3);
+  // Compilation, and the streams' first segments all at once, are not operation.
+  await sleep(SPREAD_MS + warmUp * 1000);
   const before = bucketsOf(await readMetrics(httpPort));
   await sleep(seconds * 1000);
   const after = bucketsOf(await readMetrics(httpPort));
@@ -98,7 +100,7 @@ async function byPolling({ rtmpPort, httpPort }, publishers, seconds) {
 }
 
 async function newestOf(address, agent) {
-  const response = await request(address, agent);
+  const response = await request(address, agent, PATIENCE_MS);
   let text = '';
   for await (const part of response.setEncoding('utf8')) text += part;
   return text.trimEnd().split('\n').at(-1);

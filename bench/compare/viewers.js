@@ -1,7 +1,7 @@
 import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SPREAD_MS, startFleet } from '../support/fleet.js';
-import { request } from '../support/http.js';
+import { PATIENCE_MS, request } from '../support/http.js';
 import { cpuSeconds } from '../support/process-stats.js';
 import { figure } from '../support/report.js';
 import { startGateway, startNginx } from '../support/servers.js';
@@ -129,7 +129,7 @@ async function fetchAway(address, agent) {
 }
 
 async function accepted(address, agent) {
-  const response = await request(address, agent);
+  const response = await request(address, agent, PATIENCE_MS);
   if (response.statusCode !== 200) throw new Error(`${address} answers ${response.statusCode}`);
   return response;
 }

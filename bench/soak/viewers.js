@@ -10,6 +10,8 @@ const TS_SYNC = 0x47;
 /** A stream must have a playlist this long after its publisher began. */
 const APPEARS_MS = 15_000;
 const POLL_MS = 1000;
+/** No player waits longer. */
+const SILENCE_MS = 15_000;
 /** Bytes per second of a slow viewer: less than the stream has, so that it never catches up. */
 const SLOW_RATE = 100_000;
 const STATUS_MS = 1000;
@@ -111,7 +113,7 @@ async function crawl(name, address, agent) {
 
 /** @param {number} [rate] bytes per second at which to read */
 async function fetchWhole(address, agent, rate = Number.POSITIVE_INFINITY) {
-  const response = await request(address, agent);
+  const response = await request(address, agent, SILENCE_MS);
   const parts = [];
   for await (const part of response) {
     parts.push(part);

@@ -1,6 +1,7 @@
 import { get } from 'node:http';
 
-const SILENCE_MS = 15_000;
+/** Long, because nothing is to fail for a busy machine alone. */
+export const PATIENCE_MS = 60_000;
 
 /**
  * One GET on a connection of its own: what `fetch` keeps open would count among the gateway's descriptors.
@@ -8,7 +9,7 @@ const SILENCE_MS = 15_000;
  * @returns {Promise<{ status: number, text: string }>}
  */
 export async function getOnce(address) {
-  const response = await request(address, false);
+  const response = await request(address, false, PATIENCE_MS);
   let text = '';
   for await (const part of response.setEncoding('utf8')) text += part;
   return { status: response.statusCode, text };
@@ -16,12 +17,13 @@ export async function getOnce(address) {
 
 /**
  * @param {import('node:http').Agent | false} agent
- * @returns {Promise<import('node:http').IncomingMessage>} rejects, or breaks off, when nothing comes for too long
+ * @param {number} silenceMs rejects, or breaks off, when nothing comes for this long
+ * @returns {Promise<import('node:http').IncomingMessage>}
  */
-export function request(address, agent) {
+export function request(address, agent, silenceMs) {
   return new Promise((resolve, reject) => {
-    const sent = get(address, { agent, timeout: SILENCE_MS }, resolve);
-    sent.once('timeout', () => sent.destroy(new Error(`${address}: nothing for ${SILENCE_MS / 1000} s`)));
+    const sent = get(address, { agent, timeout: silenceMs }, resolve);
+    sent.once('timeout', () => sent.destroy(new Error(`${address}: nothing for ${silenceMs / 1000} s`)));
     sent.once('error', reject);
   });
 }
