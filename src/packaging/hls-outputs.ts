@@ -89,6 +89,9 @@ export class HlsOutputs {
     this.#remembered.delete(folder);
     const now = clock.now();
     let saved = before.nextDiscontinuitySequence;
+    const save = async () => {
+      await journal?.save(folder, stateOf(stream, packager, persistent, clock.now()));
+    };
     const packager: HlsPackager = new HlsPackager({
       ...settings(stream.app),
       clock,
@@ -105,17 +108,12 @@ export class HlsOutputs {
       firstDiscontinuitySequence:
         resume?.rendition?.discontinuitySequence ?? before.nextDiscontinuitySequence,
       resume: resume?.rendition ?? null,
-      beforeListing:
-        journal === null
-          ? null
-          : async () => {
-              // Without the segments only the numbers matter, and only those that the time of day does not give.
-              const next = packager.nextDiscontinuitySequence;
-              if (!persistent && next === saved) return;
-              saved = next;
-              await journal.save(folder, stateOf(stream, packager, persistent, clock.now()));
-            },
+      beforeListing: journal !== null && persistent ? save : null,
       onListed: () => {
+        // Without the segments only the numbers matter, and only those that the time of day does not give.
+        const next = packager.nextDiscontinuitySequence;
+        if (!persistent && next !== saved) void save();
+        saved = next;
         this.#writePlaylists(stream, packager);
         onListed(stream);
       },

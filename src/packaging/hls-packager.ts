@@ -187,7 +187,7 @@ export class HlsPackager implements MediaSink {
 
   /** The variant to offer, measured; null before the first segment. `uri` is that of its media playlist. */
   variant(uri: string): Variant | null {
-    if (this.#described === null) return null;
+    if (this.#described === null || this.#published.segments.length === 0) return null;
     return {
       uri,
       bandwidth: this.#bandwidth.peak,
