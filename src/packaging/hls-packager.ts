@@ -335,7 +335,8 @@ export class HlsPackager implements MediaSink {
     this.#anchor.observe(end, clock.now(), duration);
     const info = { uri, duration, bytes: data.length, programDateTime, discontinuity, independent };
     if (this.#unstoredBytes + data.length > MAX_UNSTORED_BYTES) {
-      this.#lost = true;
+      // The hole is before the next segment, and behind those that wait.
+      this.#interrupted = true;
       this.#figures.segmentsLost++;
       this.#figures.storeErrors++;
       const waiting = new SluiceError('SLUICE_STORE_BUSY', `${this.#unstoredBytes} bytes wait for the store`);
