@@ -1,0 +1,180 @@
+import { readdir, readFile, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import type { StreamState } from '../../src/packaging/rendition-state.ts';
+import { openStorage, type Storage, type StorageOptions } from '../../src/storage/open-storage.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { body, rejection } from './support/disk.ts';
+import { temporaryDirectory } from './support/folder.ts';
+import { streamState } from './support/state.ts';
+
+const NOW = 1_700_000_000_000;
+
+function rig(options: Partial<StorageOptions> = {}) {
+  const log: string[] = [];
+  const write = (_fields: Record<string, unknown>, message: string) => {
+    log.push(message);
+  };
+  const clock = new FakeClock(NOW);
+  const open = (more: Partial<StorageOptions> = {}): Promise<Storage> =>
+    openStorage({
+      type: 'disk',
+      maxAge: 3600,
+      clock,
+      log: { info: write, warn: write },
+      ...options,
+      ...more,
+    });
+  return { clock, log, open };
+}
+
+/** A stream whose segments are all on the disk. */
+async function writeStream(storage: Storage, state: StreamState = streamState()): Promise<StreamState> {
+  for (const { uri, bytes } of [...(state.rendition?.segments ?? []), ...(state.rendition?.retired ?? [])])
+    await storage.store.put(`live@test/${uri}`, body(bytes));
+  await storage.journal?.save('live@test', state);
+  return state;
+}
+
+it('memory without a directory remembers nothing', async () => {
+  const { open } = rig({ type: 'memory' });
+  const storage = await open();
+  expect(storage).toMatchObject({ persistent: false, journal: null, playlistFiles: null, states: [] });
+  await storage.release();
+});
+
+it('memory with a directory remembers states, and needs it for itself no more than that', async () => {
+  const { open } = rig({ type: 'memory', directory: await temporaryDirectory() });
+  const [first, second] = [await open(), await open()];
+  const state = await writeStream(first, streamState({ rendition: null }));
+  await first.release();
+  expect(second.states).toEqual([]);
+  const third = await open();
+  expect(third.states).toEqual([state]);
+  expect(third.persistent).toBe(false);
+});
+
+it('the disk gives back what the last process had', async () => {
+  const { open } = rig({ directory: await temporaryDirectory() });
+  const first = await open();
+  expect(first).toMatchObject({ persistent: true, states: [] });
+  const state = await writeStream(first);
+  await first.release();
+  const second = await open();
+  expect(second.states).toEqual([state]);
+  expect(await second.store.get('live@test/s-9.ts')).toHaveLength(700);
+  await second.release();
+});
+
+it('a stream with a segment missing or cut short keeps its numbers only', async () => {
+  for (const damage of ['missing', 'short']) {
+    const directory = await temporaryDirectory();
+    const { open } = rig({ directory });
+    const first = await open();
+    const state = await writeStream(first);
+    await first.release();
+    const file = join(directory, 'segments/live@test/s-11.ts');
+    await (damage === 'missing' ? unlink(file) : writeFile(file, 'x'));
+    const second = await open();
+    expect(second.states, damage).toEqual([{ ...state, rendition: null }]);
+    await second.release();
+  }
+});
+
+it('a retired segment that is missing is nobody’s loss', async () => {
+  const directory = await temporaryDirectory();
+  const { open } = rig({ directory });
+  const first = await open();
+  const state = await writeStream(first);
+  await first.release();
+  await unlink(join(directory, 'segments/live@test/s-9.ts'));
+  const second = await open();
+  expect(second.states).toEqual([state]);
+  await second.release();
+});
+
+it('a damaged state is set aside with a warning, and the others are there', async () => {
+  const directory = await temporaryDirectory();
+  const { open, log } = rig({ directory });
+  const first = await open();
+  const other = streamState({ name: 'other', rendition: null });
+  await writeStream(first);
+  await first.journal?.save('live@other', other);
+  await first.release();
+  const file = join(directory, 'state/live@test.json');
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, text.replace('"end":90000123', '"end":90000124'));
+  const second = await open();
+  expect(second.states).toEqual([other]);
+  expect(log).toEqual(['a state file is not usable; it was set aside and its stream begins anew']);
+  expect(await readdir(join(directory, 'state'))).toContain('live@test.json.corrupt-1');
+  await second.release();
+});
+
+it('numbers are forgotten after a day', async () => {
+  const directory = await temporaryDirectory();
+  const { open, clock } = rig({ directory });
+  const first = await open();
+  const state = await writeStream(first, streamState({ savedAt: NOW, rendition: null }));
+  await first.release();
+  clock.advance(24 * 3600 * 1000);
+  const second = await open();
+  expect(second.states).toEqual([state]);
+  await second.release();
+  clock.advance(1);
+  const third = await open();
+  expect(third.states).toEqual([]);
+  await third.release();
+  expect(await readdir(join(directory, 'state'))).toEqual([]);
+});
+
+it('one process at a time; the next one hears when it is alone, before anything is read', async () => {
+  const { open, log } = rig({ directory: await temporaryDirectory() });
+  const order: string[] = [];
+  const first = await open();
+  const second = open({
+    onOwned: async () => {
+      order.push('owned');
+    },
+  });
+  await expect.poll(() => log.at(-1)).toBe('waiting for the process that has the directory');
+  const state = await writeStream(first);
+  order.push('released');
+  await first.release();
+  const storage = await second;
+  expect(order).toEqual(['released', 'owned']);
+  expect(storage.states).toEqual([state]);
+  await storage.release();
+});
+
+it('what goes wrong on the way lets go of the directory', async () => {
+  const { open } = rig({ directory: await temporaryDirectory() });
+  const failing = open({ onOwned: () => Promise.reject(new Error('the port is taken')) });
+  expect(await rejection(failing)).toMatchObject({ message: 'the port is taken' });
+  const storage = await open();
+  await storage.release();
+});
+
+it('deletes what belongs to no stream when it is old enough', async () => {
+  const { open, clock } = rig({ directory: await temporaryDirectory() });
+  clock.advance(Date.now() - NOW);
+  const storage = await open();
+  for (const name of ['s-1.ts', 's-2.ts']) await storage.store.put(`live@test/${name}`, body(10));
+  storage.startCleaning((name) => name.endsWith('s-1.ts'));
+  clock.advance(60_000);
+  await expect.poll(() => storage.store.bytes).toBe(20);
+  for (let minute = 0; minute < 65; minute++) {
+    clock.advance(60_000);
+    await storage.settled();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await expect
+    .poll(() => {
+      clock.advance(60_000);
+      return storage.store.bytes;
+    })
+    .toBe(10);
+  expect(await storage.store.get('live@test/s-1.ts')).not.toBeNull();
+  await storage.release();
+  expect(clock.pending).toBe(0);
+});
