@@ -8,9 +8,10 @@ import { hashKey, newKey } from './access/stream-keys.ts';
 import { createCliLog } from './cli-log.ts';
 import { type ConfigSources, type LoadedConfig, loadConfig } from './config/load.ts';
 import { settingsOf } from './config/schema.ts';
-import { createGateway, DEFAULT_APP, type Gateway, type GatewayAddress, type Logger } from './gateway.ts';
+import { createGateway, DEFAULT_APP, type Gateway, type GatewayAddress } from './gateway.ts';
 import { SluiceError } from './media/errors.ts';
 import { multivariantPath } from './servers/http/hls-address.ts';
+import type { Logger } from './servers/stream-reporter.ts';
 
 const USAGE = `Usage: sluice [options]            start the gateway
        sluice config [options]     print the effective configuration and where each value comes from

@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { Server as NetServer } from 'node:net';
-import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify';
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import { pino } from 'pino';
 import { isInRanges, isLoopback } from './access/address-rules.ts';
 import { Gatekeeper } from './access/gatekeeper.ts';
@@ -11,17 +10,13 @@ import { type ApplicationSettings, type Config, type ConfigInput, settingsOf } f
 import type { Stream } from './live/stream.ts';
 import { StreamRegistry } from './live/stream-registry.ts';
 import { SluiceError } from './media/errors.ts';
-import type { Epoch } from './media/packet.ts';
-import type { Track } from './media/track.ts';
-import type { Warning } from './media/warning.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
 import type { HlsPackager } from './packaging/hls-packager.ts';
 import { PackagingFigures } from './packaging/packaging-figures.ts';
 import { CrowdLog } from './servers/crowd-log.ts';
 import type { ServerView } from './servers/http/api-schemas.ts';
-import { endSilent, refuseClient } from './servers/http/client-faults.ts';
-import { sendBadRequest } from './servers/http/errors.ts';
 import { gatewayPlugin } from './servers/http/gateway-plugin.ts';
+import { listenHttp, makeHttpServer, stopListening } from './servers/http/http-server.ts';
 import { type HttpIncidents, httpIncidents } from './servers/http/incidents.ts';
 import { RequestCounters } from './servers/http/request-counters.ts';
 import { streamFigures } from './servers/http/stream-figures.ts';
@@ -30,6 +25,7 @@ import { watchMachine } from './servers/machine-watch.ts';
 import { processFigures } from './servers/process-figures.ts';
 import { startDemo } from './servers/rtmp/demo-publisher.ts';
 import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
+import { type GatewayEvents, type Logger, StreamReporter } from './servers/stream-reporter.ts';
 import { systemClock } from './servers/system-clock.ts';
 import { openStorage, type Storage } from './storage/open-storage.ts';
 
@@ -37,39 +33,10 @@ const VERSION = readVersion();
 /** Application whose streams are at `/hls/<name>.m3u8`. */
 export const DEFAULT_APP = 'live';
 const DEMO_KEY = 'demo';
-/** The next process listens by then: connections that stay open until here do not meet a closed port. */
-const HANDOVER_MS = 1000;
 /** On shutdown viewers get this long to fetch what is left, when there are any. */
 const DRAIN_MS = 2500;
-const MEDIA_LOG_INTERVAL_MS = 1000;
 const WARNING_CHECK_MS = 1000;
 const VIEWER_MEMORY_MS = 10_000;
-
-/** What the gateway tells; `stream` identifies by names only. */
-export interface GatewayEvents {
-  /** A publisher is live under this name: at the start and after each reconnect. */
-  live: [stream: StreamIdentity & { readonly tracks: readonly Track[] }];
-  /** The publisher left; the stream waits for it. */
-  grace: [stream: StreamIdentity];
-  /** The stream is over: its playlist has ENDLIST. */
-  ended: [stream: StreamIdentity];
-  /** Something to change at the encoder; once per stream and code. */
-  warning: [stream: StreamIdentity & { readonly warning: Warning }];
-  /** A segment could not be stored and is lost; other streams and later segments are not affected. */
-  storeError: [stream: StreamIdentity & { readonly error: unknown }];
-}
-
-export interface StreamIdentity {
-  readonly app: string;
-  readonly name: string;
-}
-
-/** The part of a logger that Sluice uses; a pino or Fastify logger fits. */
-export interface Logger {
-  info(fields: Record<string, unknown>, message: string): void;
-  warn(fields: Record<string, unknown>, message: string): void;
-  error(fields: Record<string, unknown>, message: string): void;
-}
 
 export interface GatewayOptions {
   /** Where lifecycle lines go; nowhere by default when embedded. */
@@ -135,9 +102,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   #storage: Storage | null = null;
   /** Null before the start. */
   #outputs: HlsOutputs | null = null;
-  readonly #lostSegments = new WeakMap<Stream, number>();
-  readonly #mediaLoggedAt = new WeakMap<Stream, number>();
-  readonly #warned = new WeakMap<Stream, Set<string>>();
+  readonly #reporter: StreamReporter;
   readonly #rtmp: RtmpServer;
   readonly #counters = new RequestCounters();
   readonly #figures = new PackagingFigures();
@@ -161,13 +126,14 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#log = logger ?? pino({ enabled: false });
     this.#crowd = new CrowdLog(systemClock, this.#log);
     this.#httpIncidents = httpIncidents(this.#crowd);
+    this.#reporter = new StreamReporter(systemClock, this.#log, this);
     this.#registry = new StreamRegistry({
       clock: systemClock,
       graceMs: (app) => this.#settingsOf(app).publish.graceWindow * 1000,
       takeover: (app) => this.#settingsOf(app).publish.takeover,
       maxStreams: () => this.#config.publish.maxStreams,
       onState: (stream) => this.#streamChanged(stream),
-      onEpoch: (stream, epoch) => this.#epochBegan(stream, epoch),
+      onEpoch: (stream, epoch) => this.#reporter.epochBegan(stream, epoch),
       onSinkFault: (stream, error) => this.#outputFailed(stream, error),
     });
     this.#gatekeeper = new Gatekeeper({
@@ -235,9 +201,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const { host, rtmp, http, demo } = this.#config;
     try {
       const app = this.#embedded ? null : await this.#makeHttp();
+      this.#http = app;
       // The port of a process that is being replaced is free now: the fewer viewers notice, the better.
       const waiting = await this.#openStorage(async () => {
-        if (app !== null) await this.#listenHttp(app, http.port, host);
+        if (app !== null) await listenHttp(app, http.port, host);
       });
       await this.#rtmp.listen(rtmp.port, host);
       for (const stream of waiting) stream.awaitPublisher();
@@ -253,55 +220,24 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     }
     this.#state = 'running';
     this.#watch = setInterval(() => {
-      for (const stream of this.#registry.list()) this.#checkWarnings(stream);
+      for (const stream of this.#registry.list()) {
+        this.#reporter.checkWarnings(stream, warningsOf(stream, this.#outputOf(stream)));
+      }
     }, WARNING_CHECK_MS);
     this.#watch.unref();
     this.#stopMachineWatch = watchMachine(systemClock, this.#crowd);
     return this.address;
   }
 
-  async #makeHttp(): Promise<FastifyInstance> {
-    const silenceMs = this.#startConfig.http.idleTimeout * 1000;
-    const app = Fastify({
-      logger: false,
-      forceCloseConnections: true,
-      trustProxy: (address) => isInRanges(address, this.#startConfig.http.trustProxy),
-      // Viewers that do not read would keep segments alive for ever, and clients that do not write their connections.
-      connectionTimeout: silenceMs,
-      requestTimeout: silenceMs,
-      clientErrorHandler: (error, socket) => refuseClient(error, socket, this.#httpIncidents),
-      // Fastify's own answer quotes the address, which may have a token in it.
-      frameworkErrors: (_error, request, reply) => {
-        this.#httpIncidents.refused(request.ip, 400);
-        sendBadRequest(reply, 'The address is not valid.');
-      },
-      // No route has a JSON schema, and loading the compilers for them would take a fifth of the start.
-      schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
+  #makeHttp(): Promise<FastifyInstance> {
+    const { idleTimeout, trustProxy } = this.#startConfig.http;
+    return makeHttpServer({
+      plugin: this.#makePlugin(true),
+      idleTimeoutMs: idleTimeout * 1000,
+      trustProxy: (address) => isInRanges(address, trustProxy),
+      incidents: this.#httpIncidents,
+      restoring: () => this.#restoring,
     });
-    app.addHook('onRequest', (request, _reply, done) => {
-      if (this.#restoring === null || !request.url.startsWith('/hls/')) done();
-      else void this.#restoring.then(() => done());
-    });
-    await app.register(this.#makePlugin(true));
-    app.server.on('timeout', (socket) => endSilent(socket, this.#httpIncidents));
-    await app.ready();
-    this.#http = app;
-    return app;
-  }
-
-  async #listenHttp(app: FastifyInstance, port: number, host: string | undefined): Promise<void> {
-    try {
-      // Fastify listens on localhost unless told otherwise; :: takes IPv4 too where there is IPv6.
-      await app.listen({ port, host: host ?? '::' }).catch((error: unknown) => {
-        if (host !== undefined || !isNoIpv6(error)) throw error;
-        return app.listen({ port, host: '0.0.0.0' });
-      });
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new SluiceError('SLUICE_PORT_UNAVAILABLE', `cannot open HTTP port ${port}: ${reason}`, {
-        cause: error,
-      });
-    }
   }
 
   #makePlugin(standalone: boolean): FastifyPluginAsync {
@@ -354,7 +290,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     });
     try {
       const { storage: options } = this.#config;
-      return this.#restore(await openStorage({ ...options, clock: systemClock, onOwned, log: this.#log }));
+      return this.#restore(
+        await openStorage({ ...options, clock: systemClock, systemTime: Date.now, onOwned, log: this.#log }),
+      );
     } finally {
       this.#restoring = null;
       restored();
@@ -372,8 +310,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       // A web server would serve them to everybody.
       playlistFiles: (app) => (this.#gatekeeper.isOpen(app) ? storage.playlistFiles : null),
       figures: this.#figures,
-      onListed: (stream) => this.#segmentListed(stream),
-      onStoreError: (stream, error, uri) => this.#segmentLost(stream, error, uri),
+      onListed: (stream) => this.#reporter.segmentListed(stream),
+      onStoreError: (stream, error, uri) => this.#reporter.segmentLost(stream, error, uri),
     });
     this.#outputs = outputs;
     const streams: Stream[] = [];
@@ -415,7 +353,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   #kick(app: string, name: string, blockSeconds: number): boolean {
     const stream = this.#registry.get(app, name);
     if (stream === null) return false;
-    this.#log.info({ stream: pathOf(stream), blockSeconds }, 'ended by an operator');
+    this.#log.info({ stream: stream.path, blockSeconds }, 'ended by an operator');
     this.#registry.block(app, name, blockSeconds * 1000);
     stream.close('SLUICE_PUBLISH_KICKED');
     return true;
@@ -438,9 +376,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const rtmpClosed = this.#rtmp.close();
     await this.#outputs?.save();
     await this.#storage?.settled();
-    // Between two looks for new connections: one that is half there would be cut.
-    await new Promise((resolve) => setImmediate(resolve));
-    if (this.#http !== null) stopListening(this.#http);
+    // Without a next process viewers still have to get to the end of the playlists.
+    if (goesOn && this.#http !== null) await stopListening(this.#http);
     // The next process may begin now. This one still answers the connections that it has.
     await this.#storage?.release();
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
@@ -470,46 +407,13 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     );
   }
 
-  #segmentLost(stream: Stream, error: unknown, uri: string): void {
-    const lost = (this.#lostSegments.get(stream) ?? 0) + 1;
-    this.#lostSegments.set(stream, lost);
-    this.emit('storeError', { ...identity(stream), error });
-    // One line when it begins, one when it is over.
-    if (lost > 1) return;
-    const code = error instanceof SluiceError ? error.code : 'SLUICE_STORE_FAILED';
-    const reason = error instanceof Error ? error.message : String(error);
-    this.#log.error(
-      { stream: pathOf(stream), segment: uri, code, reason },
-      'a segment could not be stored and is lost; the stream goes on',
-    );
-  }
-
-  #segmentListed(stream: Stream): void {
-    const lost = this.#lostSegments.get(stream) ?? 0;
-    if (lost === 0) return;
-    this.#lostSegments.delete(stream);
-    this.#log.info({ stream: pathOf(stream), lost }, 'segments can be stored again');
-  }
-
-  #epochBegan(stream: Stream, { reason, tracks }: Epoch): void {
-    const begins = reason === 'start' || reason === 'reconnect';
-    const now = systemClock.now();
-    // Changes may come as fast as a hostile publisher likes; the playlist has them all.
-    if (begins || now - (this.#mediaLoggedAt.get(stream) ?? 0) >= MEDIA_LOG_INTERVAL_MS) {
-      this.#mediaLoggedAt.set(stream, now);
-      const summary = tracks.map((track) => track.codecString ?? track.codec).join(' + ');
-      this.#log.info({ stream: pathOf(stream), reason, tracks: summary }, 'media');
-    }
-    if (begins) this.emit('live', { ...identity(stream), tracks });
-  }
-
   /** Without its output a stream is worth nothing; the encoder will reconnect and begin a new one. */
   #outputFailed(stream: Stream, error: unknown): void {
     const known = error instanceof SluiceError;
     const code = known ? error.code : 'SLUICE_INTERNAL';
     const reason = known ? error.message : 'an output failed';
     this.#log.error(
-      { stream: pathOf(stream), code, ...(known ? {} : { err: error }) },
+      { stream: stream.path, code, ...(known ? {} : { err: error }) },
       `stream closed: ${reason}`,
     );
     // Not in the middle of the delivery that failed.
@@ -517,75 +421,17 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   }
 
   #streamChanged(stream: Stream): void {
-    const log = { stream: pathOf(stream) };
-    switch (stream.state) {
-      case 'live':
-        if (this.#outputOf(stream) === null) this.#outputs?.begin(stream);
-        this.#log.info(
-          { ...log, peer: stream.publisher?.address, encoder: stream.publisher?.encoder },
-          'publishing',
-        );
-        break;
-      case 'grace':
-        this.#log.info(log, 'no publisher, waiting for one');
-        this.emit('grace', identity(stream));
-        break;
-      case 'closed':
-        this.#log.info({ ...log, bytes: stream.stats.bytes }, 'stream ended');
-        void this.#outputs
-          ?.retire(stream, () => this.#registry.remove(stream))
-          .then(() => this.emit('ended', identity(stream)));
-        break;
-      case 'idle':
-        break;
-    }
+    if (stream.state === 'live' && this.#outputOf(stream) === null) this.#outputs?.begin(stream);
+    this.#reporter.stateChanged(stream);
+    if (stream.state !== 'closed') return;
+    void this.#outputs
+      ?.retire(stream, () => this.#registry.remove(stream))
+      .then(() => this.#reporter.ended(stream));
   }
-
-  #checkWarnings(stream: Stream): void {
-    let warned = this.#warned.get(stream);
-    if (warned === undefined) {
-      warned = new Set();
-      this.#warned.set(stream, warned);
-    }
-    for (const warning of warningsOf(stream, this.#outputOf(stream))) {
-      if (warned.has(warning.code)) continue;
-      warned.add(warning.code);
-      const fields = { stream: pathOf(stream), code: warning.code, fix: warning.fix };
-      if (warning.severity === 'notice') this.#log.info(fields, warning.message);
-      else this.#log.warn(fields, warning.message);
-      this.emit('warning', { ...identity(stream), warning });
-    }
-  }
-}
-
-/** Takes no new connections; those that are open are told with an answer to come back, when somebody listens again. */
-function stopListening({ server }: FastifyInstance): void {
-  systemClock.after(HANDOVER_MS, () => {
-    server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
-  });
-  // The HTTP server's own close would cut connections that a player may be about to use.
-  NetServer.prototype.close.call(server);
 }
 
 function settingsByApp(config: Config): Map<string | null, ApplicationSettings> {
   return new Map([null, ...Object.keys(config.applications)].map((app) => [app, settingsOf(config, app)]));
-}
-
-function noSchemas(): never {
-  throw new SluiceError('SLUICE_INTERNAL', 'a route declares a JSON schema, but no compiler is loaded');
-}
-
-function isNoIpv6(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : null;
-  return code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL';
-}
-
-function identity({ app, name }: Stream): StreamIdentity {
-  return { app, name };
-}
-
-function pathOf({ app, name }: Stream): string {
-  return `${app}/${name}`;
 }
 
 function readVersion(): string {

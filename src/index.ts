@@ -23,12 +23,10 @@ export {
   createGateway,
   type Gateway,
   type GatewayAddress,
-  type GatewayEvents,
   type GatewayOptions,
-  type Logger,
-  type StreamIdentity,
 } from './gateway.ts';
 export { type ErrorCode, SluiceError } from './media/errors.ts';
 export type { AudioTrack, Track, VideoTrack } from './media/track.ts';
 export type { Health, Severity, Warning } from './media/warning.ts';
 export type { StreamView, TrackView } from './servers/http/stream-view.ts';
+export type { GatewayEvents, Logger, StreamIdentity } from './servers/stream-reporter.ts';

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ConfigInput } from '../src/config/schema.ts';
-import { createGateway, type Gateway, type Logger } from '../src/gateway.ts';
+import { createGateway, type Gateway } from '../src/gateway.ts';
 import { publishRtmp, type RtmpPublisher } from '../src/servers/rtmp/rtmp-publisher.ts';
+import type { Logger } from '../src/servers/stream-reporter.ts';
 import { isVideo, readClip } from './support/publish-clip.ts';
 
 const gateways: Gateway[] = [];

@@ -95,6 +95,11 @@ export class Stream {
     this.#cancelGrace = clock.after(graceMs(this.app), () => this.close());
   }
 
+  /** `app/name`, for logs. */
+  get path(): string {
+    return `${this.app}/${this.name}`;
+  }
+
   get state(): StreamState {
     return this.#state;
   }

@@ -1,5 +1,6 @@
 import { streamFolder } from '../live/stream-name.ts';
 import type { Clock } from '../media/clock.ts';
+import type { EpochMs } from '../media/time.ts';
 import type { StreamState } from '../packaging/rendition-state.ts';
 import type { PlaylistFiles, SegmentStore, StreamJournal } from '../packaging/segment-store.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
@@ -22,6 +23,8 @@ export interface StorageOptions {
   /** Seconds. */
   readonly maxAge: number;
   readonly clock: Clock;
+  /** The system clock, by which files have their times; it may step. */
+  readonly systemTime: () => EpochMs;
   /**
    * This process is alone with the directory from here on. Nothing is read yet, so that it can listen before viewers
    * miss the process that it replaces.
@@ -91,7 +94,7 @@ async function openDisk(options: StorageOptions): Promise<Storage> {
 }
 
 async function openLocked(
-  { maxBytes, maxAge, clock, log }: StorageOptions,
+  { maxBytes, maxAge, clock, systemTime, log }: StorageOptions,
   directory: string,
   lock: DirectoryLock,
 ): Promise<Storage> {
@@ -124,8 +127,7 @@ async function openLocked(
         } = await store.sweep({
           keep: inUse,
           olderThanMs: maxAge * 1000,
-          // By the system clock, as the times of files are.
-          now: Date.now(),
+          now: systemTime(),
         });
         if (count + failed > 0) log.info({ files: count, bytes, failed }, 'files of no stream deleted');
       };

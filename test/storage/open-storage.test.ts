@@ -21,6 +21,7 @@ function rig(options: Partial<StorageOptions> = {}) {
       type: 'disk',
       maxAge: 3600,
       clock,
+      systemTime: () => clock.now(),
       log: { info: write, warn: write },
       ...options,
       ...more,

@@ -1,0 +1,93 @@
+import { Server as NetServer } from 'node:net';
+import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify';
+import { SluiceError } from '../../media/errors.ts';
+import { endSilent, refuseClient } from './client-faults.ts';
+import { sendBadRequest } from './errors.ts';
+import type { HttpIncidents } from './incidents.ts';
+
+/** The next process listens by then: connections that stay open until here do not meet a closed port. */
+const HANDOVER_MS = 1000;
+
+export interface HttpServerOptions {
+  readonly plugin: FastifyPluginAsync;
+  /** Longest silence of a connection in either direction, and longest time to send a request. */
+  readonly idleTimeoutMs: number;
+  /** Whether what this address says of the client's own address is believed. */
+  readonly trustProxy: (address: string) => boolean;
+  readonly incidents: HttpIncidents;
+  /** Resolves when there is something to answer with; null when there is. */
+  readonly restoring: () => Promise<void> | null;
+}
+
+/** The HTTP server of a gateway that is not part of somebody's app; not listening yet. */
+export async function makeHttpServer(options: HttpServerOptions): Promise<FastifyInstance> {
+  const { plugin, idleTimeoutMs, trustProxy, incidents, restoring } = options;
+  const app = Fastify({
+    logger: false,
+    forceCloseConnections: true,
+    trustProxy,
+    // Viewers that do not read would keep segments alive for ever, and clients that do not write their connections.
+    connectionTimeout: idleTimeoutMs,
+    requestTimeout: idleTimeoutMs,
+    clientErrorHandler: (error, socket) => refuseClient(error, socket, incidents),
+    // Fastify's own answer quotes the address, which may have a token in it.
+    frameworkErrors: (_error, request, reply) => {
+      incidents.refused(request.ip, 400);
+      sendBadRequest(reply, 'The address is not valid.');
+    },
+    // No route has a JSON schema, and loading the compilers for them would take a fifth of the start.
+    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
+  });
+  app.addHook('onRequest', (request, _reply, done) => {
+    const waiting = restoring();
+    if (waiting === null || !request.url.startsWith('/hls/')) done();
+    else void waiting.then(() => done());
+  });
+  await app.register(plugin);
+  app.server.on('timeout', (socket) => endSilent(socket, incidents));
+  await app.ready();
+  return app;
+}
+
+/**
+ * @param host undefined for all addresses
+ * @throws SluiceError SLUICE_PORT_UNAVAILABLE
+ */
+export async function listenHttp(
+  app: FastifyInstance,
+  port: number,
+  host: string | undefined,
+): Promise<void> {
+  try {
+    // Fastify listens on localhost unless told otherwise; :: takes IPv4 too where there is IPv6.
+    await app.listen({ port, host: host ?? '::' }).catch((error: unknown) => {
+      if (host !== undefined || !isNoIpv6(error)) throw error;
+      return app.listen({ port, host: '0.0.0.0' });
+    });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new SluiceError('SLUICE_PORT_UNAVAILABLE', `cannot open HTTP port ${port}: ${reason}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Takes no new connections; those that are open are told with an answer to come back, when somebody listens again. */
+export async function stopListening({ server }: FastifyInstance): Promise<void> {
+  // Between two looks for new connections: one that is half there would be cut.
+  await new Promise((resolve) => setImmediate(resolve));
+  setTimeout(() => {
+    server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
+  }, HANDOVER_MS).unref();
+  // The HTTP server's own close would cut connections that a player may be about to use.
+  NetServer.prototype.close.call(server);
+}
+
+function noSchemas(): never {
+  throw new SluiceError('SLUICE_INTERNAL', 'a route declares a JSON schema, but no compiler is loaded');
+}
+
+function isNoIpv6(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  return code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL';
+}

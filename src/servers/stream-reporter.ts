@@ -1,0 +1,132 @@
+import type { EventEmitter } from 'node:events';
+import type { Stream } from '../live/stream.ts';
+import type { Clock } from '../media/clock.ts';
+import { SluiceError } from '../media/errors.ts';
+import type { Epoch } from '../media/packet.ts';
+import type { EpochMs } from '../media/time.ts';
+import type { Track } from '../media/track.ts';
+import type { Warning } from '../media/warning.ts';
+
+const MEDIA_LOG_INTERVAL_MS = 1000;
+
+/** What the gateway tells; a stream is identified by names only. */
+export interface GatewayEvents {
+  /** A publisher is live under this name: at the start and after each reconnect. */
+  live: [stream: StreamIdentity & { readonly tracks: readonly Track[] }];
+  /** The publisher left; the stream waits for it. */
+  grace: [stream: StreamIdentity];
+  /** The stream is over: its playlist has ENDLIST. */
+  ended: [stream: StreamIdentity];
+  /** Something to change at the encoder; once per stream and code. */
+  warning: [stream: StreamIdentity & { readonly warning: Warning }];
+  /** A segment could not be stored and is lost; other streams and later segments are not affected. */
+  storeError: [stream: StreamIdentity & { readonly error: unknown }];
+}
+
+export interface StreamIdentity {
+  readonly app: string;
+  readonly name: string;
+}
+
+/** The part of a logger that Sluice uses; a pino or Fastify logger fits. */
+export interface Logger {
+  info(fields: Record<string, unknown>, message: string): void;
+  warn(fields: Record<string, unknown>, message: string): void;
+  error(fields: Record<string, unknown>, message: string): void;
+}
+
+/** Tells the log and the library's user what happens to streams: one line and one event each. */
+export class StreamReporter {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #events: EventEmitter<GatewayEvents>;
+  readonly #lostSegments = new WeakMap<Stream, number>();
+  readonly #mediaLoggedAt = new WeakMap<Stream, EpochMs>();
+  readonly #warned = new WeakMap<Stream, Set<string>>();
+
+  constructor(clock: Clock, log: Logger, events: EventEmitter<GatewayEvents>) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#events = events;
+  }
+
+  stateChanged(stream: Stream): void {
+    const log = { stream: stream.path };
+    switch (stream.state) {
+      case 'live':
+        this.#log.info(
+          { ...log, peer: stream.publisher?.address, encoder: stream.publisher?.encoder },
+          'publishing',
+        );
+        break;
+      case 'grace':
+        this.#log.info(log, 'no publisher, waiting for one');
+        this.#events.emit('grace', identity(stream));
+        break;
+      case 'closed':
+        this.#log.info({ ...log, bytes: stream.stats.bytes }, 'stream ended');
+        break;
+      case 'idle':
+        break;
+    }
+  }
+
+  /** Its playlist has ENDLIST. */
+  ended(stream: Stream): void {
+    this.#events.emit('ended', identity(stream));
+  }
+
+  epochBegan(stream: Stream, { reason, tracks }: Epoch): void {
+    const begins = reason === 'start' || reason === 'reconnect';
+    const now = this.#clock.now();
+    // Changes may come as fast as a hostile publisher likes; the playlist has them all.
+    if (begins || now - (this.#mediaLoggedAt.get(stream) ?? 0) >= MEDIA_LOG_INTERVAL_MS) {
+      this.#mediaLoggedAt.set(stream, now);
+      const summary = tracks.map((track) => track.codecString ?? track.codec).join(' + ');
+      this.#log.info({ stream: stream.path, reason, tracks: summary }, 'media');
+    }
+    if (begins) this.#events.emit('live', { ...identity(stream), tracks });
+  }
+
+  segmentLost(stream: Stream, error: unknown, uri: string): void {
+    const lost = (this.#lostSegments.get(stream) ?? 0) + 1;
+    this.#lostSegments.set(stream, lost);
+    this.#events.emit('storeError', { ...identity(stream), error });
+    // One line when it begins, one when it is over.
+    if (lost > 1) return;
+    const code = error instanceof SluiceError ? error.code : 'SLUICE_STORE_FAILED';
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#log.error(
+      { stream: stream.path, segment: uri, code, reason },
+      'a segment could not be stored and is lost; the stream goes on',
+    );
+  }
+
+  segmentListed(stream: Stream): void {
+    const lost = this.#lostSegments.get(stream) ?? 0;
+    if (lost === 0) return;
+    this.#lostSegments.delete(stream);
+    this.#log.info({ stream: stream.path, lost }, 'segments can be stored again');
+  }
+
+  /** Reports what was not reported of this stream before. */
+  checkWarnings(stream: Stream, warnings: readonly Warning[]): void {
+    let warned = this.#warned.get(stream);
+    if (warned === undefined) {
+      warned = new Set();
+      this.#warned.set(stream, warned);
+    }
+    for (const warning of warnings) {
+      if (warned.has(warning.code)) continue;
+      warned.add(warning.code);
+      const fields = { stream: stream.path, code: warning.code, fix: warning.fix };
+      if (warning.severity === 'notice') this.#log.info(fields, warning.message);
+      else this.#log.warn(fields, warning.message);
+      this.#events.emit('warning', { ...identity(stream), warning });
+    }
+  }
+}
+
+function identity({ app, name }: Stream): StreamIdentity {
+  return { app, name };
+}
