@@ -100,6 +100,13 @@ describe('loadConfig', () => {
     await expect(load({ file: file() })).rejects.toThrow(message);
   });
 
+  it('refuses an alias that contains itself', async () => {
+    await expect(load({ file: fileWith('hls: &x { a: *x }') })).rejects.toMatchObject({
+      code: 'SLUICE_CONFIG_INVALID',
+      message: expect.stringContaining('an alias stands inside of what it repeats'),
+    });
+  });
+
   it('refuses a variable that is no number where one is needed', async () => {
     await expect(load({ env: { SLUICE_RTMP_PORT: 'http' } })).rejects.toThrow(/rtmp\.port/);
   });
