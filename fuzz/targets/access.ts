@@ -1,10 +1,11 @@
 import { isAddressRange, isInRanges, mayComeFrom } from '../../src/access/address-rules.ts';
+import { carriesToken } from '../../src/access/bearer-token.ts';
 import { Gatekeeper } from '../../src/access/gatekeeper.ts';
 import { isValidPlaybackToken, signPlayback } from '../../src/access/playback-token.ts';
 import { hashKey, isKeyHash } from '../../src/access/stream-keys.ts';
 import { check, failure } from '../support/tolerate.ts';
 
-/** Lines: a peer's address, a rule, the query of a playlist's address, a stream key. */
+/** Lines: a peer's address, a rule, the query of a playlist's address, a stream key, an Authorization header. */
 export const maxLength = 512;
 
 const NOW = 1_700_000_000;
@@ -24,7 +25,9 @@ const gatekeeper = new Gatekeeper({
 });
 
 export function fuzz(data: Buffer): void {
-  const [address = '', rule = '', query = '', key = ''] = data.toString('utf8').split('\n');
+  const [address = '', rule = '', query = '', key = '', authorization = ''] = data
+    .toString('utf8')
+    .split('\n');
   if (isAddressRange(rule)) {
     const rules = [rule];
     const inside = isInRanges(address, rules);
@@ -45,6 +48,9 @@ export function fuzz(data: Buffer): void {
   });
   check(refused === null || refused === 'SLUICE_PUBLISH_DENIED', `${refused} from publishing`);
   check(isKeyHash(hashKey(key)), 'a hash that is none');
+  if (carriesToken(authorization, 'token')) {
+    check(/^bearer +token$/i.test(authorization), `operator with ${authorization}`);
+  }
 }
 
 /** Zeros in front of the time and the last two bits of base64 mean nothing. */
