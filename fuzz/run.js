@@ -10,8 +10,8 @@ import { build } from './build.js';
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const DEFAULT_SECONDS = 20;
 /** How long a target has its turn in a run that is bounded by inputs, and how long without finding anything new. */
-const TURN_MS = 90_000;
-const PATIENCE_MS = 20_000;
+const TURN_MS = 60_000;
+const PATIENCE_MS = 30_000;
 /** An input without an end after this is a finding. Far more than any takes, because the machine may be busy. */
 const HANG_MS = 20_000;
 const MAX_RSS_BYTES = 1024 ** 3;
