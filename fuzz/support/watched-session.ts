@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { SluiceError } from '../../src/media/errors.ts';
 import { type PublishReceiver, type PublishRequest, ServerSession } from '../../src/rtmp/server-session.ts';
+import { feed } from './pieces.ts';
 import { check, failure } from './tolerate.ts';
 
 /** How an application answers publish requests. */
@@ -36,14 +37,13 @@ export function runSession(how: number, input: readonly Buffer[], whileOpen = ()
   });
   session.push(HANDSHAKE);
   owner.written = 0;
-  for (const piece of input) {
-    const code = failure(() => session.push(piece));
-    if (code !== null) {
-      check(ALLOWED.test(code), `${code} from a session`);
-      break;
-    }
-    owner.decideLater();
-  }
+  const code = failure(() =>
+    feed(input, (piece) => {
+      session.push(piece);
+      owner.decideLater();
+    }),
+  );
+  check(code === null || ALLOWED.test(code), `${code} from a session`);
   whileOpen();
   session.end();
   owner.over = true;

@@ -36,10 +36,10 @@ export function fuzz(data: Buffer): void {
   }
   const token = query.slice(query.indexOf('=') + 1);
   if (isValidPlaybackToken(token, STREAM, [SECRET], NOW))
-    check(sameToken(token), `a token of its own: ${token}`);
+    check(token === VALID, `a token of its own: ${token}`);
   const denied = failure(() => {
     const entered = gatekeeper.enter({ ...STREAM, query, address });
-    check(typeof entered === 'string' && sameToken(entered), `let in with ${query}`);
+    check(entered === VALID, `let in with ${query}`);
   });
   check(denied === null || denied === 'SLUICE_PLAY_DENIED', `${denied} from playing`);
   const refused = failure(() => {
@@ -51,12 +51,4 @@ export function fuzz(data: Buffer): void {
   if (carriesToken(authorization, 'token')) {
     check(/^bearer +token$/i.test(authorization), `operator with ${authorization}`);
   }
-}
-
-/** Zeros in front of the time and the last two bits of base64 mean nothing. */
-function sameToken(token: string): boolean {
-  const [time, signature] = token.split('.');
-  const [validTime, validSignature] = VALID.split('.');
-  const bytes = (text = '') => Buffer.from(text, 'base64url');
-  return Number(time) === Number(validTime) && bytes(signature).equals(bytes(validSignature));
 }

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../src/media/errors.ts';
 import { ChunkReader } from '../../src/rtmp/chunk-reader.ts';
-import { pieces } from '../support/pieces.ts';
+import { feed, pieces } from '../support/pieces.ts';
 import { check, failure } from '../support/tolerate.ts';
 
 /** The pieces u8, then chunks. */
@@ -27,11 +27,13 @@ export function fuzz(data: Buffer): void {
 
 function read(input: readonly Buffer[]): Outcome {
   const messages: string[] = [];
-  const reader = new ChunkReader(({ type, timestamp, streamId, body }) =>
-    messages.push(`${type} ${timestamp} ${streamId} ${body.toString('latin1')}`),
-  );
-  const code = failure(() => {
-    for (const piece of input) reader.push(piece);
+  const bodies: Buffer[] = [];
+  const reader = new ChunkReader(({ type, timestamp, streamId, body }) => {
+    messages.push(`${type} ${timestamp} ${streamId} ${body.toString('latin1')}`);
+    bodies.push(body);
   });
+  const code = failure(() => feed(input, (piece) => reader.push(piece)));
+  const kept = bodies.every((body, index) => messages[index]?.endsWith(body.toString('latin1')));
+  check(kept, 'a message that changed after it was delivered');
   return { messages, code };
 }

@@ -1,5 +1,5 @@
 import { ClientHandshake, type HandshakeResult, ServerHandshake } from '../../src/rtmp/handshake.ts';
-import { pieces } from '../support/pieces.ts';
+import { feed, pieces } from '../support/pieces.ts';
 import { check, failure } from '../support/tolerate.ts';
 
 /** The pieces u8, then C0, C1 and C2, or S0, S1 and S2; zeros where the input ends early. */
@@ -22,15 +22,16 @@ export function fuzz(data: Buffer): void {
     const over: Buffer[] = [];
     const code = failure(() => {
       // Single bytes would only be slow: three thousand of them pass before anything happens.
-      for (const piece of pieces(bytes, data.readUInt8(0) | 0x80)) {
+      feed(pieces(bytes, data.readUInt8(0) | 0x80), (piece) => {
         if (over.length > 0) {
-          over.push(piece);
-          continue;
+          over.push(Buffer.from(piece));
+          return;
         }
         const result = side.push(piece);
         answered += result.response.length;
-        if (result.rest !== null) over.push(result.rest);
-      }
+        // The rest is read before the next bytes come.
+        if (result.rest !== null) over.push(Buffer.from(result.rest));
+      });
     });
     if (code !== null) {
       check(code === 'SLUICE_RTMP_NOT_RTMP', `${code} from a handshake`);
