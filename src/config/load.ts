@@ -117,7 +117,7 @@ async function readConfigFile(path: string): Promise<ConfigFile> {
     // JSON is YAML too; the parser is loaded only when there is a file, to start faster.
     const { LineCounter, parseDocument } = await import('yaml');
     const lines = new LineCounter();
-    const document = parseDocument(text, { lineCounter: lines });
+    const document = parseDocument(text, { lineCounter: lines, logLevel: 'error' });
     const [error] = document.errors;
     if (error !== undefined) {
       const { line } = lines.linePos(error.pos[0]);
