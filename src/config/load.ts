@@ -117,7 +117,7 @@ async function readConfigFile(path: string): Promise<ConfigFile> {
     // JSON is YAML too; the parser is loaded only when there is a file, to start faster.
     const { LineCounter, parseDocument } = await import('yaml');
     const lines = new LineCounter();
-    const document = parseDocument(text, { lineCounter: lines });
+    const document = parseDocument(text, { lineCounter: lines, logLevel: 'error' });
     const [error] = document.errors;
     if (error !== undefined) {
       const { line } = lines.linePos(error.pos[0]);
@@ -169,10 +169,11 @@ function placeIn(document: Document, lines: LineCounter, file: string, path: rea
 }
 
 /** A key with nothing behind it means the default. */
-function removeEmpty(tree: ConfigTree): void {
+function removeEmpty(tree: ConfigTree, outer: readonly ConfigTree[] = []): void {
+  if (outer.includes(tree)) throw new Error('an alias stands inside of what it repeats');
   for (const [key, value] of Object.entries(tree)) {
     if (value === null) delete tree[key];
-    else if (isTree(value)) removeEmpty(value);
+    else if (isTree(value)) removeEmpty(value, [...outer, tree]);
   }
 }
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { type ConfigSources, loadConfig, parseConfig } from '../../src/config/load.ts';
 import { OPTIONS } from '../../src/config/options.ts';
 import { settingsOf } from '../../src/config/schema.ts';
@@ -98,6 +98,22 @@ describe('loadConfig', () => {
     [() => fileWith('rtmp: [unclosed'), /sluice\.yaml/],
   ])('says what is wrong with the file', async (file, message) => {
     await expect(load({ file: file() })).rejects.toThrow(message);
+  });
+
+  it('says what is wrong in its error and nowhere else', async () => {
+    const warn = vi.spyOn(process, 'emitWarning');
+    await expect(load({ file: fileWith('? { a: 1 }\n: 2') })).rejects.toMatchObject({
+      code: 'SLUICE_CONFIG_INVALID',
+    });
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
+  });
+
+  it('refuses an alias that contains itself', async () => {
+    await expect(load({ file: fileWith('hls: &x { a: *x }') })).rejects.toMatchObject({
+      code: 'SLUICE_CONFIG_INVALID',
+      message: expect.stringContaining('an alias stands inside of what it repeats'),
+    });
   });
 
   it('refuses a variable that is no number where one is needed', async () => {

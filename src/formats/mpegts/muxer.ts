@@ -159,13 +159,16 @@ export class TsMuxer {
 
   #audioShape(first: Packet, span: number): PesShape {
     const isClock = this.#pcrPid === PID.AUDIO;
+    // Frames may come closer together than their samples say; the clock must not go back for that.
+    const start = Math.max(first.pts, this.#lastPcr ?? first.pts);
+    const left = Math.max(0, first.pts + span - start);
     return {
       pid: PID.AUDIO,
       length: pesHeaderSize(first.pts, first.pts) + this.#groupBytes,
       randomAccess: isClock,
-      pcrCount: isClock ? Math.max(1, Math.ceil(span / AUDIO_PCR_INTERVAL)) : 0,
-      pcr: first.pts - PCR_DELAY,
-      span,
+      pcrCount: isClock ? Math.max(1, Math.ceil(left / AUDIO_PCR_INTERVAL)) : 0,
+      pcr: start - PCR_DELAY,
+      span: left,
     };
   }
 
@@ -177,7 +180,8 @@ export class TsMuxer {
     const shape = this.#audioShape(first, span);
     this.#fillPcrGap(first.pts);
     if (shape.pcrCount > 0) {
-      this.#lastPcr = first.pts + Math.floor((span * (shape.pcrCount - 1)) / shape.pcrCount);
+      const { pcr, pcrCount } = shape;
+      this.#lastPcr = pcr + PCR_DELAY + Math.floor((shape.span * (pcrCount - 1)) / pcrCount);
     } else if (this.#lastPcr === null) {
       // The video that carries the clock has stopped, and a segment began without it.
       this.#lastPcr = first.pts;

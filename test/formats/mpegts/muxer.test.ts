@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { aacTrack } from '../../../src/codecs/aac.ts';
 import { mp3Track, parseMp3Header } from '../../../src/codecs/mp3.ts';
 import { reasonNotInTs, TsMuxer } from '../../../src/formats/mpegts/muxer.ts';
 import type { Packet } from '../../../src/media/packet.ts';
@@ -269,6 +270,15 @@ describe('clock references', () => {
     // The holes themselves are reported; the clock runs through them.
     expect(result.problems.filter(({ check }) => check === 'M4')).toEqual([]);
     expect(Math.max(...pcrSteps(result))).toBeLessThanOrEqual(100);
+  });
+
+  it('do not go back when audio frames come faster than their samples say', () => {
+    // 1024 samples at 8 kHz take 128 ms, and a mistaken encoder sends them every 21 ms.
+    const track = aacTrack('a0', hex('1590'));
+    const packets = Array.from({ length: 40 }, (_, i) => audioPacket(ORIGIN + i * 1890, 20, track));
+    const result = analyseSegment(segment(muxerOf(null, track), packets));
+    expect(result.pcrs.length).toBeGreaterThan(8);
+    expect(Math.min(...pcrSteps(result))).toBeGreaterThanOrEqual(0);
   });
 
   it('are never after the decode time', () => {
