@@ -7,7 +7,8 @@ import { CHUNK_SIZE, openPublisher, sendUnpaced } from './support/publisher.js';
 import { figure, report, skip } from './support/report.js';
 import { noNginx, startGateway, startNginx } from './support/servers.js';
 
-const WARM_UP_MB = 100;
+/** Each of two publishers: code compiled while there is one does not fit the second and is compiled anew. */
+const WARM_UP_MB = 60;
 
 const options = readOptions({ rounds: 3, mb: 800, compare: 1, 'node-args': '' });
 const nodeArgs = options['node-args'].split(' ').filter(Boolean);
@@ -28,7 +29,7 @@ async function main() {
   }
   const of = (rounds, name) => rounds.map((round) => round[name]);
   const figures = [
-    figure('Sluice', of(ours, 'speed'), 'MB per CPU second', { atLeast: 250 }),
+    figure('Sluice', of(ours, 'speed'), 'MB per CPU second', { atLeast: 600 }),
     figure('Sluice, CPU time in the kernel', of(ours, 'kernel'), '%'),
     figure('Sluice, peak memory', of(ours, 'peak'), 'MB'),
   ];
@@ -54,7 +55,7 @@ async function measure(start) {
   const server = await start();
   try {
     // A gateway runs for days: its first second says little about it.
-    await publish(server, 'warm-up', WARM_UP_MB * 1e6);
+    for (const key of ['warm-up', 'warm-up-2']) await publish(server, key, WARM_UP_MB * 1e6);
     const before = cpuSeconds(server.pid);
     const sent = await publish(server, 'measured', options.mb * 1e6);
     const after = cpuSeconds(server.pid);

@@ -141,8 +141,10 @@ export function writeAdtsHeader(
 
 /** Bytes of an ADTS header some encoders leave inside the raw frame, or 0. */
 export function adtsHeaderSize(frame: Uint8Array): number {
-  const [b0, b1, , b3, b4, b5] = frame;
-  if (b0 !== 0xff || b1 === undefined || (b1 & 0xf6) !== 0xf0) return 0;
+  // By index: taking a typed array apart runs its iterator, for every audio frame.
+  const b1 = frame[1];
+  if (frame[0] !== 0xff || b1 === undefined || (b1 & 0xf6) !== 0xf0) return 0;
+  const [b3, b4, b5] = [frame[3], frame[4], frame[5]];
   if (b3 === undefined || b4 === undefined || b5 === undefined) return 0;
   // The length must match too: raw AAC may begin with the same bits by chance.
   const length = ((b3 & 3) << 11) | (b4 << 3) | (b5 >> 5);

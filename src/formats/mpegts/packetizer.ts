@@ -8,7 +8,9 @@ import {
   writePacketHeader,
 } from './wire.ts';
 
-const FIRST_CAPACITY = 64 * 1024;
+const SMALLEST_CAPACITY = 64 * 1024;
+/** A working buffer this many times larger than the last segment is given back. */
+const LARGEST_SPARE = 4;
 
 /** A PES packet about to be written: how long it is and which clock references it carries. */
 export interface PesShape {
@@ -31,30 +33,31 @@ export function packetCount(length: number, randomAccess: boolean, pcrCount: num
 }
 
 /**
- * Writes TS packets into one growing buffer per segment. Continuity counters live as long as the packetizer, so they
+ * Writes TS packets into a working buffer, which stays and has grown to what segments need, and hands over a copy of
+ * exactly the right size: segments are kept for long, and room for the largest in each would be memory that nobody
+ * counts. Continuity counters live as long as the packetizer, so they
  * run on across segments (ISO 13818-1 2.4.3.3).
  */
 export class Packetizer {
   readonly #counters = new Map<number, number>();
   #out = Buffer.alloc(0);
   #length = 0;
-  #lastLength = FIRST_CAPACITY;
 
   get length(): number {
     return this.#length;
   }
 
-  /** Starts a segment in a fresh buffer with room for a little more than the last one needed. */
+  /** Starts the next segment. */
   begin(): void {
-    this.#out = Buffer.allocUnsafeSlow(Math.ceil(this.#lastLength * 1.125));
     this.#length = 0;
   }
 
-  /** Hands over the segment; its buffer is never touched again. */
+  /** Hands over the segment. */
   take(): Buffer {
-    const segment = this.#out.subarray(0, this.#length);
-    this.#lastLength = Math.max(FIRST_CAPACITY, this.#length);
-    this.#out = Buffer.alloc(0);
+    const segment = Buffer.allocUnsafeSlow(this.#length);
+    this.#out.copy(segment, 0, 0, this.#length);
+    const spare = this.#out.length > LARGEST_SPARE * Math.max(SMALLEST_CAPACITY, this.#length);
+    if (spare) this.#out = Buffer.alloc(0);
     this.#length = 0;
     return segment;
   }
@@ -149,8 +152,10 @@ export class Packetizer {
 
   #reserve(bytes: number): void {
     if (this.#length + bytes <= this.#out.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.ceil((this.#length + bytes) * 1.5));
-    grown.set(this.#out.subarray(0, this.#length));
+    const grown = Buffer.allocUnsafeSlow(
+      Math.max(SMALLEST_CAPACITY, Math.ceil((this.#length + bytes) * 1.2)),
+    );
+    this.#out.copy(grown, 0, 0, this.#length);
     this.#out = grown;
   }
 }
