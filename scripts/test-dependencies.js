@@ -7,6 +7,7 @@ const PROGRAMS = {
   ffmpeg: 'ffmpeg',
   ffprobe: 'ffmpeg',
   chromium: 'chromium',
+  nginx: 'nginx-light',
   'gst-launch-1.0': 'gstreamer1.0-tools',
   rtmpdump: 'rtmpdump',
 };
@@ -55,7 +56,9 @@ if (missing.length > 0) {
   if (!existsSync('/usr/bin/apt-get') || process.getuid?.() !== 0) {
     console.error(`The tests need programs that are not installed: ${missing.join(', ')}`);
     console.error(`On Debian or Ubuntu: sudo apt-get update && sudo apt-get ${install.join(' ')}`);
-    console.error('Elsewhere install ffmpeg, Chromium, GStreamer (base, good, bad, ugly) and rtmpdump.');
+    console.error(
+      'Elsewhere install ffmpeg, Chromium, GStreamer (base, good, bad, ugly), rtmpdump and nginx.',
+    );
     process.exit(1);
   }
   console.log(`Installing what the tests need: ${missing.join(', ')}`);
