@@ -182,6 +182,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const { restart } = changesBetween(this.#startConfig, config);
     this.#config = config;
     this.#settings = settingsByApp(config);
+    this.#outputs?.settingsChanged();
     return { live, restart };
   }
 
@@ -307,8 +308,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       settings: (app) => this.#settingsOf(app).hls,
       persistent: storage.persistent,
       journal: storage.journal,
-      // A web server would serve them to everybody.
-      playlistFiles: (app) => (this.#gatekeeper.isOpen(app) ? storage.playlistFiles : null),
+      playlistFiles: storage.playlistFiles,
+      isOpen: (app) => this.#gatekeeper.isOpen(app),
       figures: this.#figures,
       onListed: (stream) => this.#reporter.segmentListed(stream),
       onStoreError: (stream, error, uri) => this.#reporter.segmentLost(stream, error, uri),

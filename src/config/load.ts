@@ -5,6 +5,9 @@ import { nearest } from './nearest.ts';
 import { OPTIONS, type Option } from './options.ts';
 import { type Config, type ConfigInput, configSchema } from './schema.ts';
 
+/** Kubernetes sets SLUICE_RTMP_PORT to tcp://10.0.0.1:1935 when there is a service named sluice-rtmp. */
+const KUBERNETES_SERVICE = /^tcp:\/\/[\d.:[\]a-f]+$/;
+
 export interface ConfigSources {
   /** Path of a YAML or JSON file, or null. */
   readonly file: string | null;
@@ -40,7 +43,7 @@ export async function loadConfig({ file, env, flags, system = {} }: ConfigSource
   for (const option of OPTIONS) {
     // Unknown variables are left alone: Kubernetes sets SLUICE_SERVICE_HOST and the like for a service of this name.
     const text = option.variable === null ? undefined : env[option.variable];
-    if (text === undefined || text === '') continue;
+    if (text === undefined || text === '' || KUBERNETES_SERVICE.test(text)) continue;
     setKey(tree, option.key, valueFrom(option, text));
     origins.set(option.key, String(option.variable));
   }

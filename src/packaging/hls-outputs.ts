@@ -33,8 +33,10 @@ export interface HlsOutputsOptions extends Pick<HlsPackagerOptions, 'clock' | 's
   readonly persistent: boolean;
   /** Where streams are written down; null when nothing is. */
   readonly journal: StreamJournal | null;
-  /** Where playlists go as files for a web server; null for streams that nobody else may serve. */
-  readonly playlistFiles: (app: string) => PlaylistFiles | null;
+  /** Where playlists go as files for a web server; null when nothing outlives the process. */
+  readonly playlistFiles: PlaylistFiles | null;
+  /** Whether a web server may serve the playlists of this application to everybody. */
+  readonly isOpen: (app: string) => boolean;
   /** Totals over all streams. */
   readonly figures: PackagingFigures;
   /** A playlist has changed. */
@@ -184,9 +186,7 @@ export class HlsOutputs {
     this.#byPath.delete(path);
     const { nextMediaSequence, nextDiscontinuitySequence } = packager;
     this.#remember(folderOf(stream), { nextMediaSequence, nextDiscontinuitySequence });
-    for (const file of [MEDIA_PLAYLIST, MULTIVARIANT_PLAYLIST]) {
-      void this.#options.playlistFiles(stream.app)?.deletePlaylist(`${folderOf(stream)}/${file}`);
-    }
+    this.#deletePlaylists(folderOf(stream));
   }
 
   #remember(folder: string, { nextMediaSequence, nextDiscontinuitySequence }: Numbers): void {
@@ -198,10 +198,23 @@ export class HlsOutputs {
     }
   }
 
+  /** To be called when other settings hold: playlists that not everybody may have any more go from the disk. */
+  settingsChanged(): void {
+    for (const stream of this.#packagers.keys()) {
+      if (!this.#options.isOpen(stream.app)) this.#deletePlaylists(folderOf(stream));
+    }
+  }
+
+  #deletePlaylists(folder: string): void {
+    for (const file of [MEDIA_PLAYLIST, MULTIVARIANT_PLAYLIST]) {
+      void this.#options.playlistFiles?.deletePlaylist(`${folder}/${file}`);
+    }
+  }
+
   #writePlaylists(stream: Stream, packager: HlsPackager): void {
-    const files = this.#options.playlistFiles(stream.app);
+    const { playlistFiles: files, isOpen } = this.#options;
     const variant = packager.variant(`${stream.name}/${MEDIA_PLAYLIST}`);
-    if (files === null || variant === null) return;
+    if (files === null || variant === null || !isOpen(stream.app)) return;
     const folder = folderOf(stream);
     files.putPlaylist(`${folder}/${MEDIA_PLAYLIST}`, renderMediaPlaylist(packager.window));
     files.putPlaylist(`${folder}/${MULTIVARIANT_PLAYLIST}`, renderMultivariantPlaylist([variant]));

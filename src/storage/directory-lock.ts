@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { chmod, link, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, rm, stat } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { platform } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SluiceError } from '../media/errors.ts';
 
@@ -90,38 +90,51 @@ function tryListen(path: string): Promise<Server | null> {
   });
 }
 
+/** What a connect says of a socket that nobody listens to, any more (reset) or at all. */
+const NOBODY: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT']);
+
 /** Null when nobody listens there. */
 function tryConnect(path: string): Promise<Socket | null> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     socket.once('connect', () => resolve(socket));
     socket.once('error', (error) => {
-      const code = codeOf(error);
-      if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve(null);
+      if (NOBODY.has(codeOf(error))) resolve(null);
       else reject(error);
     });
   });
 }
 
 /**
- * Takes away what a killed process left. Several processes may be here at a time, and one of them may have the lock
- * already: its socket must stay. So what goes is moved aside first, and moved back if it is not what was looked at.
+ * Takes away what a killed process left. Several processes may be here at a time, and the first of them may have the
+ * lock already while the second still believes it stale: so only one looks at a time.
  */
 async function removeStale(path: string): Promise<void> {
-  const before = await identityOf(path);
-  await delay(STALE_AFTER_MS);
-  const holder = await tryConnect(path);
-  holder?.destroy();
-  if (before === null || holder !== null || (await identityOf(path)) !== before) return;
-  const aside = `${path}.${randomBytes(6).toString('hex')}`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw error;
+  const guard = await tryGuard(path);
+  if (guard === null) {
+    await delay(STALE_AFTER_MS);
+    return;
   }
-  if ((await identityOf(aside)) !== before) await link(aside, path).catch(() => {});
-  await rm(aside, { recursive: true, force: true });
+  try {
+    const before = await identityOf(path);
+    await delay(STALE_AFTER_MS);
+    const holder = await tryConnect(path);
+    holder?.destroy();
+    if (before === null || holder !== null || (await identityOf(path)) !== before) return;
+    await rm(path, { recursive: true, force: true });
+  } finally {
+    await new Promise<void>((resolve) => {
+      if (guard === 'none') resolve();
+      else guard.close(() => resolve());
+    });
+  }
+}
+
+/** An abstract Unix socket, which leaves nothing behind: Linux has them, elsewhere there is none. Null when taken. */
+async function tryGuard(path: string): Promise<Server | 'none' | null> {
+  if (platform() !== 'linux') return 'none';
+  const { dev, ino } = await stat(dirname(path), { bigint: true });
+  return tryListen(`\0sluice-stale-${dev}-${ino}`);
 }
 
 /** Numbers of files are used again soon, times are not. */

@@ -82,6 +82,7 @@ describe('loadConfig', () => {
       SLUICE_PUBLISH_GRACE_WINDOW: '5',
       SLUICE_RTMP_MAX_CONNECTIONS: '9',
       SLUICE_SERVICE_HOST: '10.0.0.1',
+      SLUICE_RTMP_PORT: 'tcp://10.0.0.1:1935',
       PATH: '/bin',
     };
     expect(await load({ env })).toMatchObject({

@@ -15,7 +15,8 @@ function rig() {
     settings: () => ({ segmentDuration: 2, maxSegmentDuration: 10, listedSegments: 6 }),
     persistent: false,
     journal: null,
-    playlistFiles: () => null,
+    playlistFiles: null,
+    isOpen: () => true,
     figures: new PackagingFigures(),
     onListed: () => {},
     onStoreError: (_stream, error) => {
