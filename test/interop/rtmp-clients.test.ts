@@ -29,8 +29,11 @@ describe.concurrent('ffmpeg', () => {
     await playable(gateway.hls('tokened'));
     const stream = await gateway.streamWhen('tokened', ({ state }) => state === 'live');
     expect(stream).toMatchObject({ app: 'live', name: 'tokened', hls: 'hls/tokened.m3u8' });
-    // Who publishes is for the log, not for everybody.
-    expect(stream).not.toHaveProperty('publisher');
+    // Who publishes is for operators, not for everybody.
+    expect(stream.publisher).toMatchObject({ address: '127.0.0.1' });
+    const shown = await (await fetch(`${gateway.httpUrl}streams.json`)).text();
+    expect(shown).toContain('"tokened"');
+    expect(shown).not.toContain('publisher');
     expect(gateway.log).toContainEqual(
       expect.objectContaining({
         fields: expect.objectContaining({
@@ -41,7 +44,7 @@ describe.concurrent('ffmpeg', () => {
     );
     await publisher.stop();
     await gateway.streamWhen('tokened', ({ state }) => state === 'grace');
-    expect(JSON.stringify([gateway.log, stream])).not.toContain(SECRET);
+    expect(JSON.stringify([gateway.log, stream, shown])).not.toContain(SECRET);
   });
 
   test('publishes to another application', async () => {
