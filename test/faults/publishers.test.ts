@@ -34,7 +34,7 @@ afterAll(async () => {
 async function linesOf(name: string): Promise<(string | undefined)[]> {
   const own = () => gateway.log.filter(({ stream }) => stream === `live/${name}`);
   await until(`the end of ${name}`, () => own().some(({ msg }) => msg === 'stream ended'));
-  const usual = ['publishing', 'media', 'publisher left, waiting for it', 'stream ended'];
+  const usual = ['publishing', 'media', 'no publisher, waiting for one', 'stream ended'];
   return own()
     .filter(({ msg }) => !usual.includes(msg))
     .map(({ msg, code }) => code ?? msg);
@@ -42,7 +42,7 @@ async function linesOf(name: string): Promise<(string | undefined)[]> {
 
 function expectToHaveLeft(name: string): void {
   expect(gateway.log).toContainEqual(
-    expect.objectContaining({ stream: `live/${name}`, msg: 'publisher left, waiting for it' }),
+    expect.objectContaining({ stream: `live/${name}`, msg: 'no publisher, waiting for one' }),
   );
 }
 
