@@ -78,7 +78,8 @@ async function campaign() {
         keep: long ? grown(target) : null,
         seed: seed + round,
         until: begun + turn,
-        inputs: inputs - done(),
+        // Nor may the fast ones use up all inputs.
+        inputs: Math.min(inputs - done(), Math.ceil(inputs / targets.length)),
         patience: long ? PATIENCE_MS : Number.POSITIVE_INFINITY,
       });
       const total = totals.get(target);
