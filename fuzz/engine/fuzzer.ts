@@ -25,6 +25,8 @@ export interface FuzzerOptions {
   readonly target: Target;
   readonly probe: Probe;
   readonly random: Random;
+  /** Whether it is new to take a known branch more often. */
+  readonly counts: boolean;
   /** Told of each input before it runs, so that somebody else can tell which one never came back. */
   readonly onRun: (bytes: Uint8Array) => void;
   /** Told of each input that reached something new. */
@@ -213,12 +215,13 @@ export class Fuzzer {
 
   /** Features of the last run that no run before had; they are known from now on. */
   #takeNew(): number[] {
-    const { counters, branches } = this.#options.probe;
+    const { probe, counts } = this.#options;
+    const { counters, branches } = probe;
     const fresh: number[] = [];
     for (let branch = 0; branch < branches; branch++) {
       const count = counters[branch] as number;
       if (count === 0) continue;
-      const feature = branch * FEATURES_PER_BRANCH + (FEATURE_OF_COUNT[count] as number);
+      const feature = branch * FEATURES_PER_BRANCH + (counts ? (FEATURE_OF_COUNT[count] as number) : 0);
       if (this.#seen[feature] === 1) continue;
       this.#seen[feature] = 1;
       fresh.push(feature);
