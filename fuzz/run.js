@@ -77,8 +77,10 @@ async function campaign() {
         seeds: [committed(target), ...(long ? [grown(target)] : [])],
         keep: long ? grown(target) : null,
         seed: seed + round,
+        counts: true,
         until: begun + turn,
-        inputs: inputs - done(),
+        // Nor may the fast ones use up all inputs.
+        inputs: Math.min(inputs - done(), Math.ceil(inputs / targets.length)),
         patience: long ? PATIENCE_MS : Number.POSITIVE_INFINITY,
       });
       const total = totals.get(target);
@@ -166,13 +168,14 @@ async function replay(file) {
   }
 }
 
-/** Replaces the committed inputs by as few of them and of the grown ones as reach the same. */
+/** Replaces the committed inputs by as few of them and of the grown ones as take the same branches. */
 async function minimise(target) {
   const { corpus, finding } = await runWorker({
     target,
     seeds: [committed(target), grown(target)],
     keep: null,
     seed,
+    counts: false,
     until: 0,
     inputs: 0,
     patience: 0,

@@ -6,6 +6,8 @@ import type { Random } from './random.ts';
 export interface Target {
   /** Longest input in bytes that makes sense. */
   readonly maxLength: number;
+  /** How long an input may take, if that is not 25 ms; 5 ms for each KiB of it come on top. */
+  readonly patienceMs?: number;
   /** Feeds one input to the code and checks what comes out. Whatever it throws is a finding. */
   fuzz(data: Buffer): void | Promise<void>;
   /** A check that takes too long to be made for each input; it is made for few. */
@@ -23,6 +25,8 @@ export interface FuzzerOptions {
   readonly target: Target;
   readonly probe: Probe;
   readonly random: Random;
+  /** Whether it is new to take a known branch more often. */
+  readonly counts: boolean;
   /** Told of each input before it runs, so that somebody else can tell which one never came back. */
   readonly onRun: (bytes: Uint8Array) => void;
   /** Told of each input that reached something new. */
@@ -37,7 +41,6 @@ interface Entry {
   comparisons: readonly Comparison[] | null;
 }
 
-/** An input may take this long, and this much more for each byte of it. */
 const PATIENCE_MS = 25;
 const PATIENCE_MS_PER_BYTE = 5 / 1024;
 /** What took too long gets further chances: the garbage collector or the compiler may have been at work. */
@@ -171,7 +174,7 @@ export class Fuzzer {
       this.#finding ??= { kind: 'error', bytes: Uint8Array.from(bytes), message: describe(error) };
     }
     const took = performance.now() - started;
-    return took > patience(bytes) ? this.#checkSlow(bytes) : undefined;
+    return took > this.#patience(bytes) ? this.#checkSlow(bytes) : undefined;
   }
 
   async #settle(running: Promise<void>, bytes: Uint8Array, started: number): Promise<void> {
@@ -180,7 +183,11 @@ export class Fuzzer {
     } catch (error) {
       this.#finding ??= { kind: 'error', bytes: Uint8Array.from(bytes), message: describe(error) };
     }
-    if (performance.now() - started > patience(bytes)) await this.#checkSlow(bytes);
+    if (performance.now() - started > this.#patience(bytes)) await this.#checkSlow(bytes);
+  }
+
+  #patience(bytes: Uint8Array): number {
+    return (this.#options.target.patienceMs ?? PATIENCE_MS) + bytes.length * PATIENCE_MS_PER_BYTE;
   }
 
   #inspect(bytes: Uint8Array): void {
@@ -195,25 +202,26 @@ export class Fuzzer {
     const { target, probe, cpuTime } = this.#options;
     if (this.#finding !== null) return;
     let best = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < CHANCES && best > patience(bytes); i++) {
+    for (let i = 0; i < CHANCES && best > this.#patience(bytes); i++) {
       probe.counters.fill(0, 0, probe.branches);
       const started = cpuTime();
       await target.fuzz(Buffer.from(bytes));
       best = Math.min(best, cpuTime() - started);
     }
-    if (best <= patience(bytes)) return;
+    if (best <= this.#patience(bytes)) return;
     const message = `${best.toFixed(1)} ms of CPU time for ${bytes.length} bytes`;
     this.#finding = { kind: 'slow', bytes: Uint8Array.from(bytes), message };
   }
 
   /** Features of the last run that no run before had; they are known from now on. */
   #takeNew(): number[] {
-    const { counters, branches } = this.#options.probe;
+    const { probe, counts } = this.#options;
+    const { counters, branches } = probe;
     const fresh: number[] = [];
     for (let branch = 0; branch < branches; branch++) {
       const count = counters[branch] as number;
       if (count === 0) continue;
-      const feature = branch * FEATURES_PER_BRANCH + (FEATURE_OF_COUNT[count] as number);
+      const feature = branch * FEATURES_PER_BRANCH + (counts ? (FEATURE_OF_COUNT[count] as number) : 0);
       if (this.#seen[feature] === 1) continue;
       this.#seen[feature] = 1;
       fresh.push(feature);
@@ -271,10 +279,6 @@ export class Fuzzer {
     }
     return best;
   }
-}
-
-function patience(bytes: Uint8Array): number {
-  return PATIENCE_MS + bytes.length * PATIENCE_MS_PER_BYTE;
 }
 
 function describe(error: unknown): string {

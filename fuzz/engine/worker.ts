@@ -16,6 +16,8 @@ export interface Job {
   /** Folder for inputs that reach something new, or null. */
   readonly keep: string | null;
   readonly seed: number;
+  /** Whether to keep inputs that only take a known branch more often. */
+  readonly counts: boolean;
   /** It is over at this time (in ms since 1970) or after this many inputs, whichever comes first. */
   readonly until: number;
   readonly inputs: number;
@@ -44,6 +46,7 @@ async function work({
   seeds,
   keep,
   seed,
+  counts,
   until,
   inputs,
   patience,
@@ -59,6 +62,7 @@ async function work({
     target,
     probe,
     random: createRandom(seed),
+    counts,
     onRun: (bytes) => {
       numbers[0] = ((numbers[0] ?? 0) + 1) | 0;
       numbers[1] = bytes.length;

@@ -8,6 +8,8 @@ import { check, codeOf } from '../support/tolerate.ts';
 
 /** A configuration file; behind a NUL, lines NAME=value of the environment. */
 export const maxLength = 1024;
+/** The operator's own file, read when it changes: finding the option that a wrong key was meant to be may take time. */
+export const patienceMs = 1000;
 
 const file = join(tmpdir(), `sluice-fuzz-${pid}-${threadId}.yaml`);
 

@@ -33,6 +33,7 @@ async function fuzz(
     target: { maxLength: 64, fuzz: planted(probe, body) },
     probe,
     random: createRandom(seed),
+    counts: true,
     onRun: () => {},
     onNew: (bytes) => kept.push(bytes),
     cpuTime: () => process.cpuUsage().user / 1000,
