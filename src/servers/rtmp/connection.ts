@@ -65,6 +65,7 @@ export class RtmpConnection {
   #ended = false;
   #leaving = false;
   #stream: string | null = null;
+  #saidGoodbye = false;
 
   /** @param crowd gets the lines of connections that have not published: there may be thousands */
   constructor(socket: Socket, options: ConnectionOptions, crowd: CrowdLog<'info' | 'warn'>) {
@@ -88,6 +89,8 @@ export class RtmpConnection {
     socket.on('end', () => this.#finish());
     socket.on('close', () => this.#finish());
     socket.on('error', (error) => {
+      // Who said goodbye does not read our answer to it.
+      if (this.#saidGoodbye) return;
       // A reset is how encoders usually leave; the close event follows.
       this.#tell('info', 'RTMP connection lost', { reason: error.message });
     });
@@ -192,6 +195,7 @@ export class RtmpConnection {
       dismiss: (reason) => this.dismiss(reason),
     });
     this.#stream = `${app}/${name}`;
+    this.#saidGoodbye = false;
     let damaged = 0;
     const ingest = createFlvIngest(publication, (error) => {
       // One line is enough to know; the count is in the API.
@@ -205,7 +209,10 @@ export class RtmpConnection {
         if (media !== null) ingest.announce(media);
       },
       damaged: (error) => ingest.damaged(error),
-      end: () => ingest.end(),
+      end: () => {
+        this.#saidGoodbye = true;
+        ingest.end();
+      },
     });
   }
 
