@@ -55,8 +55,10 @@ export class HlsOutputs {
   readonly #options: HlsOutputsOptions;
   readonly #packagers = new Map<Stream, HlsPackager>();
   /** By app/name, newest first. */
-  readonly #byPath = new Map<string, HlsPackager[]>();
-  /** By folder: of names that are not in `#byPath`, the least recent first. */
+  readonly #byPath = new Map<string, readonly HlsPackager[]>();
+  /** The same by folder, for the names of files. */
+  readonly #byFolder = new Map<string, readonly HlsPackager[]>();
+  /** By folder: of names whose newest packager is gone, the least recent first. */
   readonly #remembered = new Map<string, Numbers>();
 
   constructor(options: HlsOutputsOptions) {
@@ -84,10 +86,10 @@ export class HlsOutputs {
    */
   begin(stream: Stream, resume: StreamState | null = null): void {
     const { clock, store, settings, journal, persistent, onListed, onStoreError } = this.#options;
-    const path = pathOf(stream);
     const folder = folderOf(stream);
-    const predecessors = this.#byPath.get(path) ?? [];
-    const before: Numbers = resume ?? predecessors[0] ?? this.#remembered.get(folder) ?? NOTHING;
+    const predecessors = this.#byFolder.get(folder) ?? [];
+    // What is remembered came after whatever predecessor is still there.
+    const before: Numbers = resume ?? this.#remembered.get(folder) ?? predecessors[0] ?? NOTHING;
     this.#remembered.delete(folder);
     const now = clock.now();
     let saved = before.nextDiscontinuitySequence;
@@ -123,7 +125,7 @@ export class HlsOutputs {
       figures: this.#options.figures,
     });
     this.#packagers.set(stream, packager);
-    this.#byPath.set(path, [packager, ...predecessors]);
+    this.#setPackagers(stream, [packager, ...predecessors]);
     stream.addSink(packager);
   }
 
@@ -157,7 +159,10 @@ export class HlsOutputs {
     await packager.settled();
     const empty = packager.window.segments.length === 0;
     const { clock, journal } = this.#options;
-    if (!empty) await journal?.save(folderOf(stream), stateOf(stream, packager, false, clock.now()));
+    // A slow store may let a successor be written down first.
+    const newest = this.find(stream.app, stream.name)[0] === packager;
+    if (!empty && newest)
+      await journal?.save(folderOf(stream), stateOf(stream, packager, false, clock.now()));
     const afterlife = empty ? 0 : Math.max(packager.windowMs, SHORTEST_AFTERLIFE_MS);
     clock.after(afterlife, () => {
       this.#forget(stream, packager);
@@ -168,25 +173,34 @@ export class HlsOutputs {
 
   /** Whether this segment of the store belongs to a stream; `name` is `<folder>/<file>`. */
   holds(name: string): boolean {
-    for (const [stream, packager] of this.#packagers) {
-      const prefix = `${folderOf(stream)}/`;
-      if (name.startsWith(prefix) && packager.has(name.slice(prefix.length))) return true;
-    }
-    return false;
+    const slash = name.indexOf('/');
+    const packagers = this.#byFolder.get(name.slice(0, Math.max(0, slash))) ?? [];
+    return packagers.some((packager) => packager.has(name.slice(slash + 1)));
   }
 
   #forget(stream: Stream, packager: HlsPackager): void {
     this.#packagers.delete(stream);
-    const path = pathOf(stream);
-    const left = (this.#byPath.get(path) ?? []).filter((other) => other !== packager);
-    if (left.length > 0) {
-      this.#byPath.set(path, left);
-      return;
+    const folder = folderOf(stream);
+    const packagers = this.#byFolder.get(folder) ?? [];
+    const left = packagers.filter((other) => other !== packager);
+    this.#setPackagers(stream, left);
+    // A short one may go before its predecessor, whose numbers are older.
+    if (packager === packagers[0] && !this.#remembered.has(folder)) {
+      const { nextMediaSequence, nextDiscontinuitySequence } = packager;
+      this.#remember(folder, { nextMediaSequence, nextDiscontinuitySequence });
     }
-    this.#byPath.delete(path);
-    const { nextMediaSequence, nextDiscontinuitySequence } = packager;
-    this.#remember(folderOf(stream), { nextMediaSequence, nextDiscontinuitySequence });
-    this.#deletePlaylists(folderOf(stream));
+    if (left.length === 0) this.#deletePlaylists(folder);
+  }
+
+  #setPackagers(stream: Stream, packagers: readonly HlsPackager[]): void {
+    const [path, folder] = [pathOf(stream), folderOf(stream)];
+    if (packagers.length > 0) {
+      this.#byPath.set(path, packagers);
+      this.#byFolder.set(folder, packagers);
+    } else {
+      this.#byPath.delete(path);
+      this.#byFolder.delete(folder);
+    }
   }
 
   #remember(folder: string, { nextMediaSequence, nextDiscontinuitySequence }: Numbers): void {
