@@ -93,9 +93,7 @@ export class HlsOutputs {
     this.#remembered.delete(folder);
     const now = clock.now();
     let saved = before.nextDiscontinuitySequence;
-    const save = async () => {
-      await journal?.save(folder, stateOf(stream, packager, persistent, clock.now()));
-    };
+    const save = () => this.#save(stream, packager, persistent);
     const packager: HlsPackager = new HlsPackager({
       ...settings(stream.app),
       clock,
@@ -137,12 +135,12 @@ export class HlsOutputs {
   /** Writes every stream down for the next process. */
   async save(): Promise<void> {
     await this.settled();
-    const { journal, clock, persistent } = this.#options;
+    const { persistent } = this.#options;
     await Promise.all(
       [...this.#packagers].map(([stream, packager]) => {
         // A playlist that has its ENDLIST is never gone on with.
         const goesOn = persistent && !packager.window.ended;
-        return journal?.save(folderOf(stream), stateOf(stream, packager, goesOn, clock.now()));
+        return this.#save(stream, packager, goesOn);
       }),
     );
   }
@@ -158,13 +156,9 @@ export class HlsOutputs {
     if (packager === undefined) return;
     await packager.settled();
     const empty = packager.window.segments.length === 0;
-    const { clock, journal } = this.#options;
-    // A slow store may let a successor be written down first.
-    const newest = this.find(stream.app, stream.name)[0] === packager;
-    if (!empty && newest)
-      await journal?.save(folderOf(stream), stateOf(stream, packager, false, clock.now()));
+    if (!empty) await this.#save(stream, packager, false);
     const afterlife = empty ? 0 : Math.max(packager.windowMs, SHORTEST_AFTERLIFE_MS);
-    clock.after(afterlife, () => {
+    this.#options.clock.after(afterlife, () => {
       this.#forget(stream, packager);
       gone();
       void packager.discard();
@@ -176,6 +170,14 @@ export class HlsOutputs {
     const slash = name.indexOf('/');
     const packagers = this.#byFolder.get(name.slice(0, Math.max(0, slash))) ?? [];
     return packagers.some((packager) => packager.has(name.slice(slash + 1)));
+  }
+
+  /** Only the newest of a name: a slow store may let a successor be written down before its predecessor ends. */
+  async #save(stream: Stream, packager: HlsPackager, withRendition: boolean): Promise<void> {
+    const { journal, clock } = this.#options;
+    const folder = folderOf(stream);
+    if (this.#byFolder.get(folder)?.[0] !== packager || this.#remembered.has(folder)) return;
+    await journal?.save(folder, stateOf(stream, packager, withRendition, clock.now()));
   }
 
   #forget(stream: Stream, packager: HlsPackager): void {
