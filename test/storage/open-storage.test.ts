@@ -179,3 +179,24 @@ it('deletes what belongs to no stream when it is old enough', async () => {
   await storage.release();
   expect(clock.pending).toBe(0);
 });
+
+it('what a killed process left goes within a minute where new segments need the room', async () => {
+  const { open, clock } = rig({ directory: await temporaryDirectory(), maxBytes: 1000 });
+  clock.advance(Date.now() - NOW);
+  const first = await open();
+  for (const name of ['s-1.ts', 's-2.ts', 's-3.ts']) await first.store.put(`live@test/${name}`, body(200));
+  await first.release();
+  clock.advance(61_000);
+  const second = await open();
+  expect(second.store.bytes).toBe(600);
+  second.startCleaning((name) => name.endsWith('s-1.ts'));
+  await expect.poll(() => second.store.bytes).toBe(200);
+  // With room enough again files have their time.
+  await second.store.put('live@test/s-4.ts', body(10));
+  await expect.poll(() => clock.pending).toBe(1);
+  clock.advance(300_000);
+  await expect.poll(() => clock.pending).toBe(1);
+  expect(second.store.bytes).toBe(210);
+  await second.release();
+  expect(clock.pending).toBe(0);
+});
