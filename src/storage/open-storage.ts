@@ -120,7 +120,11 @@ async function openLocked(
   return {
     store,
     persistent: true,
-    journal: files,
+    journal: {
+      // After the release the files are the next process's, and a stream that ends here must not overwrite them.
+      save: async (folder, state) => (released ? undefined : files.save(folder, state)),
+      remove: async (folder) => (released ? undefined : files.remove(folder)),
+    },
     playlistFiles: store,
     states,
     startCleaning: (inUse) => {

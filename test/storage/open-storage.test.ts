@@ -148,6 +148,19 @@ it('one process at a time; the next one hears when it is alone, before anything 
   await storage.release();
 });
 
+it('writes no state after the release, when the files belong to the next process', async () => {
+  const { open } = rig({ directory: await temporaryDirectory() });
+  const first = await open();
+  const state = await writeStream(first);
+  await first.release();
+  await first.journal?.save('live@test', { ...state, rendition: null });
+  await first.journal?.remove('live@test');
+  await first.settled();
+  const second = await open();
+  expect(second.states).toEqual([state]);
+  await second.release();
+});
+
 it('what goes wrong on the way lets go of the directory', async () => {
   const { open } = rig({ directory: await temporaryDirectory() });
   const failing = open({ onOwned: () => Promise.reject(new Error('the port is taken')) });
