@@ -39,7 +39,7 @@ function openPipeline() {
     clock,
     store: new MemoryStore(),
     storePrefix: 'live/bench/',
-    session: 'bench',
+    segmentName: (number) => `bench-${number}.ts`,
     firstMediaSequence: 0,
     firstDiscontinuitySequence: 0,
     maxBytes: Number.POSITIVE_INFINITY,

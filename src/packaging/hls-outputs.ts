@@ -17,8 +17,11 @@ const SHORTEST_AFTERLIFE_MS = 10_000;
 const MAX_STREAM_BYTES = 1024 * 1024 * 1024;
 /** Ended streams whose numbers are remembered; publishers choose the names. */
 const MAX_REMEMBERED = 10_000;
-/** Segment names are all that protects the segments of a stream that needs a signed URL. */
-const SESSION_BYTES = 12;
+/**
+ * Segment names are all that protects the segments of a stream that needs a signed URL. Each has a secret of its own: who
+ * was let in once must not know the next ones.
+ */
+const SECRET_BYTES = 12;
 
 /** The settings of one application. */
 export type HlsSettings = Pick<
@@ -100,7 +103,8 @@ export class HlsOutputs {
       store,
       storePrefix: `${folder}/`,
       maxBytes: MAX_STREAM_BYTES,
-      session: `${Math.floor(now).toString(36)}${randomBytes(SESSION_BYTES).toString('hex')}`,
+      segmentName: (number) =>
+        `${Math.floor(now).toString(36)}-${number}-${randomBytes(SECRET_BYTES).toString('hex')}.ts`,
       // A playlist that goes on cannot have a hole in its numbers. A new one starts at the seconds since 1970: they
       // never fall back, also not when nothing was remembered, and segments are not shorter than a second.
       firstMediaSequence:

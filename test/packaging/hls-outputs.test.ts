@@ -65,6 +65,15 @@ describe('HlsOutputs', () => {
     await expect.poll(() => old?.segment(uri)).toBeNull();
   });
 
+  it('no segment name tells the next one: who was let in once must not go on for ever', async () => {
+    const { outputs, publish } = rig();
+    const { stream } = await publish(20);
+    const names = outputs.of(stream)?.window.segments.map(({ uri }) => uri) ?? [];
+    const secrets = names.map((name) => /^[0-9a-z]+-\d+-([0-9a-f]{24})\.ts$/.exec(name)?.[1]);
+    expect(secrets).not.toContain(undefined);
+    expect(new Set(secrets).size).toBe(6);
+  });
+
   it('numbers go on from a short stream that was gone before its longer predecessor', async () => {
     const { clock, outputs, publish } = rig(20);
     const long = await publish(40);
