@@ -46,6 +46,9 @@ function openPipeline() {
     segmentDuration: 2,
     maxSegmentDuration: 10,
     listedSegments: 6,
+    resume: null,
+    beforeListing: null,
+    onListed: () => {},
     onStoreError: (error) => faults.push(error),
   });
   const timeline = new Timeline(packager, { clock, origin: 900_000, reason: 'start' });
