@@ -39,13 +39,16 @@ function openPipeline() {
     clock,
     store: new MemoryStore(),
     storePrefix: 'live/bench/',
-    session: 'bench',
+    segmentName: (number) => `bench-${number}.ts`,
     firstMediaSequence: 0,
     firstDiscontinuitySequence: 0,
     maxBytes: Number.POSITIVE_INFINITY,
     segmentDuration: 2,
     maxSegmentDuration: 10,
     listedSegments: 6,
+    resume: null,
+    beforeListing: null,
+    onListed: () => {},
     onStoreError: (error) => faults.push(error),
   });
   const timeline = new Timeline(packager, { clock, origin: 900_000, reason: 'start' });

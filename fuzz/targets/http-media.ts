@@ -46,7 +46,7 @@ async function packagedStream(): Promise<HlsPackager> {
     clock: new FakeClock(),
     store: new MemoryStore(),
     storePrefix: '',
-    session: 's',
+    segmentName: (number) => `s-${number}.ts`,
     firstMediaSequence: 1,
     firstDiscontinuitySequence: 0,
     segmentDuration: 2,

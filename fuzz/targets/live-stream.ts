@@ -35,7 +35,7 @@ export async function fuzz(data: Buffer): Promise<void> {
     clock,
     store: new RecordingStore(segments),
     storePrefix: 'live/test/',
-    session: 's',
+    segmentName: (number) => `s-${number}.ts`,
     firstMediaSequence: 100,
     firstDiscontinuitySequence: 0,
     segmentDuration: 2,

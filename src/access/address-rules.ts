@@ -24,12 +24,14 @@ export function isInRanges(address: string, ranges: readonly string[]): boolean 
     list = compile(ranges);
     compiled.set(ranges, list);
   }
-  const plain = address.replace(/^::ffff:(?=\d+\.)/, '');
+  const plain = plainAddress(address);
   const family = isIP(plain);
   return family !== 0 && list.check(plain, family === 4 ? 'ipv4' : 'ipv6');
 }
 
+/** What is no address (proxies may add a port to it) is not known to be outside of `deny`. */
 export function mayComeFrom(address: string, { allow, deny }: AddressRules): boolean {
+  if (deny.length > 0 && isIP(plainAddress(address)) === 0) return false;
   return !isInRanges(address, deny) && (allow.length === 0 || isInRanges(address, allow));
 }
 
@@ -38,6 +40,11 @@ export function isLoopback(address: string): boolean {
 }
 
 const LOOPBACK: readonly string[] = ['127.0.0.0/8', '::1'];
+
+/** On a dual-stack socket IPv4 peers come as ::ffff:192.0.2.1. */
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/, '');
+}
 
 function compile(ranges: readonly string[]): BlockList {
   const list = new BlockList();

@@ -3,7 +3,7 @@ import type { Document, LineCounter } from 'yaml';
 import { SluiceError } from '../media/errors.ts';
 import { nearest } from './nearest.ts';
 import { OPTIONS, type Option } from './options.ts';
-import { type Config, type ConfigInput, configSchema } from './schema.ts';
+import { type Config, configSchema } from './schema.ts';
 
 /** Kubernetes sets SLUICE_RTMP_PORT to tcp://10.0.0.1:1935 when there is a service named sluice-rtmp. */
 const KUBERNETES_SERVICE = /^tcp:\/\/[\d.:[\]a-f]+$/;
@@ -208,5 +208,3 @@ function valueFrom(option: Option, text: string): ConfigTree[string] {
   if (text === 'true' || text === 'false') return text === 'true';
   return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
 }
-
-export type { Config, ConfigInput };

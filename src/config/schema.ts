@@ -215,7 +215,7 @@ export const configSchema = z
         maxAge: seconds
           .default(3600)
           .describe(
-            'Seconds after which files on disk that belong to no stream any more are deleted, such as those a killed process left.',
+            'Seconds after which files on disk that belong to no stream any more are deleted, such as those a killed process left. They go after a minute when half of storage.maxBytes is used.',
           )
           .meta(RESTART),
       })

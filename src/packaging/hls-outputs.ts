@@ -17,8 +17,11 @@ const SHORTEST_AFTERLIFE_MS = 10_000;
 const MAX_STREAM_BYTES = 1024 * 1024 * 1024;
 /** Ended streams whose numbers are remembered; publishers choose the names. */
 const MAX_REMEMBERED = 10_000;
-/** Segment names are all that protects the segments of a stream that needs a signed URL. */
-const SESSION_BYTES = 12;
+/**
+ * Segment names are all that protects the segments of a stream that needs a signed URL. Each has a secret of its own: who
+ * was let in once must not know the next ones.
+ */
+const SECRET_BYTES = 12;
 
 /** The settings of one application. */
 export type HlsSettings = Pick<
@@ -55,8 +58,10 @@ export class HlsOutputs {
   readonly #options: HlsOutputsOptions;
   readonly #packagers = new Map<Stream, HlsPackager>();
   /** By app/name, newest first. */
-  readonly #byPath = new Map<string, HlsPackager[]>();
-  /** By folder: of names that are not in `#byPath`, the least recent first. */
+  readonly #byPath = new Map<string, readonly HlsPackager[]>();
+  /** The same by folder, for the names of files. */
+  readonly #byFolder = new Map<string, readonly HlsPackager[]>();
+  /** By folder: of names whose newest packager is gone, the least recent first. */
   readonly #remembered = new Map<string, Numbers>();
 
   constructor(options: HlsOutputsOptions) {
@@ -84,23 +89,22 @@ export class HlsOutputs {
    */
   begin(stream: Stream, resume: StreamState | null = null): void {
     const { clock, store, settings, journal, persistent, onListed, onStoreError } = this.#options;
-    const path = pathOf(stream);
     const folder = folderOf(stream);
-    const predecessors = this.#byPath.get(path) ?? [];
-    const before: Numbers = resume ?? predecessors[0] ?? this.#remembered.get(folder) ?? NOTHING;
+    const predecessors = this.#byFolder.get(folder) ?? [];
+    // What is remembered came after whatever predecessor is still there.
+    const before: Numbers = resume ?? this.#remembered.get(folder) ?? predecessors[0] ?? NOTHING;
     this.#remembered.delete(folder);
     const now = clock.now();
     let saved = before.nextDiscontinuitySequence;
-    const save = async () => {
-      await journal?.save(folder, stateOf(stream, packager, persistent, clock.now()));
-    };
+    const save = () => this.#save(stream, packager, persistent);
     const packager: HlsPackager = new HlsPackager({
       ...settings(stream.app),
       clock,
       store,
       storePrefix: `${folder}/`,
       maxBytes: MAX_STREAM_BYTES,
-      session: `${Math.floor(now).toString(36)}${randomBytes(SESSION_BYTES).toString('hex')}`,
+      segmentName: (number) =>
+        `${Math.floor(now).toString(36)}-${number}-${randomBytes(SECRET_BYTES).toString('hex')}.ts`,
       // A playlist that goes on cannot have a hole in its numbers. A new one starts at the seconds since 1970: they
       // never fall back, also not when nothing was remembered, and segments are not shorter than a second.
       firstMediaSequence:
@@ -123,7 +127,7 @@ export class HlsOutputs {
       figures: this.#options.figures,
     });
     this.#packagers.set(stream, packager);
-    this.#byPath.set(path, [packager, ...predecessors]);
+    this.#setPackagers(stream, [packager, ...predecessors]);
     stream.addSink(packager);
   }
 
@@ -135,12 +139,12 @@ export class HlsOutputs {
   /** Writes every stream down for the next process. */
   async save(): Promise<void> {
     await this.settled();
-    const { journal, clock, persistent } = this.#options;
+    const { persistent } = this.#options;
     await Promise.all(
       [...this.#packagers].map(([stream, packager]) => {
         // A playlist that has its ENDLIST is never gone on with.
         const goesOn = persistent && !packager.window.ended;
-        return journal?.save(folderOf(stream), stateOf(stream, packager, goesOn, clock.now()));
+        return this.#save(stream, packager, goesOn);
       }),
     );
   }
@@ -156,10 +160,9 @@ export class HlsOutputs {
     if (packager === undefined) return;
     await packager.settled();
     const empty = packager.window.segments.length === 0;
-    const { clock, journal } = this.#options;
-    if (!empty) await journal?.save(folderOf(stream), stateOf(stream, packager, false, clock.now()));
+    if (!empty) await this.#save(stream, packager, false);
     const afterlife = empty ? 0 : Math.max(packager.windowMs, SHORTEST_AFTERLIFE_MS);
-    clock.after(afterlife, () => {
+    this.#options.clock.after(afterlife, () => {
       this.#forget(stream, packager);
       gone();
       void packager.discard();
@@ -168,25 +171,42 @@ export class HlsOutputs {
 
   /** Whether this segment of the store belongs to a stream; `name` is `<folder>/<file>`. */
   holds(name: string): boolean {
-    for (const [stream, packager] of this.#packagers) {
-      const prefix = `${folderOf(stream)}/`;
-      if (name.startsWith(prefix) && packager.has(name.slice(prefix.length))) return true;
-    }
-    return false;
+    const slash = name.indexOf('/');
+    const packagers = this.#byFolder.get(name.slice(0, Math.max(0, slash))) ?? [];
+    return packagers.some((packager) => packager.has(name.slice(slash + 1)));
+  }
+
+  /** Only the newest of a name: a slow store may let a successor be written down before its predecessor ends. */
+  async #save(stream: Stream, packager: HlsPackager, withRendition: boolean): Promise<void> {
+    const { journal, clock } = this.#options;
+    const folder = folderOf(stream);
+    if (this.#byFolder.get(folder)?.[0] !== packager || this.#remembered.has(folder)) return;
+    await journal?.save(folder, stateOf(stream, packager, withRendition, clock.now()));
   }
 
   #forget(stream: Stream, packager: HlsPackager): void {
     this.#packagers.delete(stream);
-    const path = pathOf(stream);
-    const left = (this.#byPath.get(path) ?? []).filter((other) => other !== packager);
-    if (left.length > 0) {
-      this.#byPath.set(path, left);
-      return;
+    const folder = folderOf(stream);
+    const packagers = this.#byFolder.get(folder) ?? [];
+    const left = packagers.filter((other) => other !== packager);
+    this.#setPackagers(stream, left);
+    // A short one may go before its predecessor, whose numbers are older.
+    if (packager === packagers[0] && !this.#remembered.has(folder)) {
+      const { nextMediaSequence, nextDiscontinuitySequence } = packager;
+      this.#remember(folder, { nextMediaSequence, nextDiscontinuitySequence });
     }
-    this.#byPath.delete(path);
-    const { nextMediaSequence, nextDiscontinuitySequence } = packager;
-    this.#remember(folderOf(stream), { nextMediaSequence, nextDiscontinuitySequence });
-    this.#deletePlaylists(folderOf(stream));
+    if (left.length === 0) this.#deletePlaylists(folder);
+  }
+
+  #setPackagers(stream: Stream, packagers: readonly HlsPackager[]): void {
+    const [path, folder] = [pathOf(stream), folderOf(stream)];
+    if (packagers.length > 0) {
+      this.#byPath.set(path, packagers);
+      this.#byFolder.set(folder, packagers);
+    } else {
+      this.#byPath.delete(path);
+      this.#byFolder.delete(folder);
+    }
   }
 
   #remember(folder: string, { nextMediaSequence, nextDiscontinuitySequence }: Numbers): void {

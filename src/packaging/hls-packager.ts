@@ -36,8 +36,8 @@ export interface HlsPackagerOptions {
   readonly store: SegmentStore;
   /** Where this rendition's segments live in the store; ends with a slash or is empty. */
   readonly storePrefix: string;
-  /** Beginning of every segment name; unique for this rendition for all times. */
-  readonly session: string;
+  /** What a segment is called, by its number in this rendition. Never the same twice, for all times. */
+  readonly segmentName: (number: number) => string;
   /** EXT-X-MEDIA-SEQUENCE of the first segment. */
   readonly firstMediaSequence: number;
   /** EXT-X-DISCONTINUITY-SEQUENCE of the first segment. Small: hls.js uses it as an array index. */
@@ -328,8 +328,8 @@ export class HlsPackager implements MediaSink {
     const data = this.#muxer.endSegment();
     if (duration <= 0) return;
     if (this.#targetDuration === null) this.#fixTargetDuration(duration);
-    const { clock, session } = this.#options;
-    const uri = `${session}-${this.#nextName++}.ts`;
+    const { clock, segmentName } = this.#options;
+    const uri = segmentName(this.#nextName++);
     const { discontinuity, independent, start } = segment;
     const programDateTime = this.#anchor.wallTime(start);
     this.#anchor.observe(end, clock.now(), duration);

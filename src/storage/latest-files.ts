@@ -39,26 +39,24 @@ export class LatestFiles {
   }
 
   async #write(path: string): Promise<void> {
-    const { queue, onError } = this.#options;
-    while (this.#waiting.has(path)) {
-      try {
-        await queue.runPatiently(() => this.#attempt(path));
-      } catch (error) {
-        const first = !this.#failing.has(path);
-        this.#failing.add(path);
-        if (first) onError(path, error);
-      }
-    }
+    while (this.#waiting.has(path)) await this.#options.queue.runPatiently(() => this.#attempt(path));
     this.#writing.delete(path);
   }
 
   /** Writes what is the newest when its turn has come. */
   async #attempt(path: string): Promise<void> {
-    const { fs } = this.#options;
+    const { fs, onError } = this.#options;
     const content = this.#waiting.get(path);
     this.#waiting.delete(path);
     if (content === undefined) return;
-    await (content === null ? removeFile(fs, path) : writeWhole(fs, path, content));
-    this.#failing.delete(path);
+    try {
+      await (content === null ? removeFile(fs, path) : writeWhole(fs, path, content));
+      this.#failing.delete(path);
+    } catch (error) {
+      if (!this.#failing.has(path)) onError(path, error);
+      // What is removed may never come again: publishers choose the names, and on a broken disk all would stay here.
+      if (content === null) this.#failing.delete(path);
+      else this.#failing.add(path);
+    }
   }
 }

@@ -15,6 +15,8 @@ const CACHE_BYTES = 256 * 1024 * 1024;
 /** Players have forgotten a stream that ended this long ago. */
 const NUMBERS_KEPT_MS = 24 * 3600 * 1000;
 const SWEEP_INTERVAL_MS = 60_000;
+/** Where there is little room left, what belongs to no stream goes as soon as it cannot be about to be listed. */
+const CROWDED_AGE_MS = 60_000;
 
 export interface StorageOptions {
   readonly type: 'memory' | 'disk';
@@ -108,14 +110,21 @@ async function openLocked(
       log.warn({ path, reason: reasonOf(error) }, 'a playlist file cannot be written'),
   });
   const states = (await loadStates(files, clock)).map((state) => withoutLost(state, store));
+  // A killed process may have left as much as is allowed, and new segments must not wait for its age.
+  const crowded = () => maxBytes !== undefined && store.bytes > maxBytes / 2;
   let cancelSweep = () => {};
+  let released = false;
   const settled = async () => {
     await Promise.all([files.settled(), store.settled()]);
   };
   return {
     store,
     persistent: true,
-    journal: files,
+    journal: {
+      // After the release the files are the next process's, and a stream that ends here must not overwrite them.
+      save: async (folder, state) => (released ? undefined : files.save(folder, state)),
+      remove: async (folder) => (released ? undefined : files.remove(folder)),
+    },
     playlistFiles: store,
     states,
     startCleaning: (inUse) => {
@@ -126,24 +135,25 @@ async function openLocked(
           failed,
         } = await store.sweep({
           keep: inUse,
-          olderThanMs: maxAge * 1000,
+          olderThanMs: crowded() ? Math.min(CROWDED_AGE_MS, maxAge * 1000) : maxAge * 1000,
           now: systemTime(),
         });
         if (count + failed > 0) log.info({ files: count, bytes, failed }, 'files of no stream deleted');
       };
-      const next = () => {
-        cancelSweep = clock.after(SWEEP_INTERVAL_MS, () => {
-          sweep()
-            .catch((error: unknown) =>
-              log.warn({ reason: reasonOf(error) }, 'the directory cannot be cleaned'),
-            )
-            .finally(next);
-        });
+      const run = () => {
+        sweep()
+          .catch((error: unknown) => log.warn({ reason: reasonOf(error) }, 'the directory cannot be cleaned'))
+          .finally(next);
       };
-      next();
+      const next = () => {
+        if (!released) cancelSweep = clock.after(SWEEP_INTERVAL_MS, run);
+      };
+      if (crowded()) run();
+      else next();
     },
     settled,
     release: async () => {
+      released = true;
       cancelSweep();
       await settled();
       await lock.release();

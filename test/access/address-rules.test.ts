@@ -106,6 +106,9 @@ describe('mayComeFrom', () => {
     expect(mayComeFrom('192.0.2.8', { allow: ['192.0.2.0/24'], deny: ['192.0.2.7'] })).toBe(true);
     expect(mayComeFrom('198.51.100.1', { allow: ['192.0.2.0/24'], deny: [] })).toBe(false);
     expect(mayComeFrom('unknown', { allow: ['0.0.0.0/0'], deny: [] })).toBe(false);
+    for (const address of ['unknown', '192.0.2.7:5000', '[2001:db8::1]:443']) {
+      expect(mayComeFrom(address, { allow: [], deny: ['192.0.2.7'] }), address).toBe(false);
+    }
   });
 });
 

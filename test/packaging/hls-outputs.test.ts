@@ -6,13 +6,13 @@ import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { encoded } from '../media/support.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
-function rig() {
+function rig(listedSegments = 6) {
   const clock = new FakeClock();
   const store = new MemoryStore();
   const outputs = new HlsOutputs({
     clock,
     store,
-    settings: () => ({ segmentDuration: 2, maxSegmentDuration: 10, listedSegments: 6 }),
+    settings: () => ({ segmentDuration: 2, maxSegmentDuration: 10, listedSegments }),
     persistent: false,
     journal: null,
     playlistFiles: null,
@@ -63,6 +63,37 @@ describe('HlsOutputs', () => {
     expect(gone).toEqual(['first']);
     expect(outputs.find('live', 'test')).toEqual([newest]);
     await expect.poll(() => old?.segment(uri)).toBeNull();
+  });
+
+  it('no segment name tells the next one: who was let in once must not go on for ever', async () => {
+    const { outputs, publish } = rig();
+    const { stream } = await publish(20);
+    const names = outputs.of(stream)?.window.segments.map(({ uri }) => uri) ?? [];
+    const secrets = names.map((name) => /^[0-9a-z]+-\d+-([0-9a-f]{24})\.ts$/.exec(name)?.[1]);
+    expect(secrets).not.toContain(undefined);
+    expect(new Set(secrets).size).toBe(6);
+  });
+
+  it('numbers go on from a short stream that was gone before its longer predecessor', async () => {
+    const { clock, outputs, publish } = rig(20);
+    const long = await publish(40);
+    long.publication.end();
+    const gone: string[] = [];
+    await outputs.retire(long.stream, () => gone.push('long'));
+    const short = await publish(3);
+    short.publication.end();
+    const numbers = outputs.of(short.stream)?.nextDiscontinuitySequence ?? expect.unreachable('no output');
+    await outputs.retire(short.stream, () => gone.push('short'));
+    clock.advance(10_001);
+    expect(gone).toEqual(['short']);
+    const between = await publish(3);
+    expect(outputs.of(between.stream)?.window.discontinuitySequence).toBe(numbers);
+    between.publication.end();
+    await outputs.retire(between.stream, () => gone.push('between'));
+    clock.advance(60_000);
+    expect(gone.toSorted()).toEqual(['between', 'long', 'short']);
+    const last = await publish(3);
+    expect(outputs.of(last.stream)?.window.discontinuitySequence).toBe(numbers + 1);
   });
 
   it('drops a stream that never had a segment at once', async () => {

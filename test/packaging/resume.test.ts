@@ -241,6 +241,32 @@ describe('the journal', () => {
     await outputs.settled();
   });
 
+  it('keeps what a successor has written when a slow store ends the old stream late', async () => {
+    const computer = machine();
+    const gate = makeGate();
+    const store = new MemoryStore();
+    const put = store.put.bind(store);
+    let waiting = 1;
+    store.put = async (name, data) => {
+      if (waiting-- > 0) await gate.closed;
+      return put(name, data);
+    };
+    const { outputs, begin, publish } = boot({ ...computer, store });
+    const old = begin();
+    const publication = old.publish({ address: '', encoder: null, dismiss: () => {} });
+    for (const frame of encoded({ seconds: 5 })) publication.push(frame);
+    old.close();
+    const retired = outputs.retire(old, () => {});
+    const successor = begin();
+    const packager = outputs.of(successor) ?? expect.unreachable('no output');
+    const published = publish(successor, 10);
+    await packager.settled();
+    expect(written(computer.journal).rendition).not.toBeNull();
+    gate.open();
+    await Promise.all([retired, published]);
+    expect(written(computer.journal).rendition?.segments).toEqual(packager.window.segments);
+  });
+
   it('that never answers costs segments, but neither the stream nor the memory', async () => {
     const never = new Promise<void>(() => {});
     const studio = new Studio({ packager: { beforeListing: () => never, maxBytes: 1e9 } });

@@ -148,6 +148,19 @@ it('one process at a time; the next one hears when it is alone, before anything 
   await storage.release();
 });
 
+it('writes no state after the release, when the files belong to the next process', async () => {
+  const { open } = rig({ directory: await temporaryDirectory() });
+  const first = await open();
+  const state = await writeStream(first);
+  await first.release();
+  await first.journal?.save('live@test', { ...state, rendition: null });
+  await first.journal?.remove('live@test');
+  await first.settled();
+  const second = await open();
+  expect(second.states).toEqual([state]);
+  await second.release();
+});
+
 it('what goes wrong on the way lets go of the directory', async () => {
   const { open } = rig({ directory: await temporaryDirectory() });
   const failing = open({ onOwned: () => Promise.reject(new Error('the port is taken')) });
@@ -177,5 +190,26 @@ it('deletes what belongs to no stream when it is old enough', async () => {
     .toBe(10);
   expect(await storage.store.get('live@test/s-1.ts')).not.toBeNull();
   await storage.release();
+  expect(clock.pending).toBe(0);
+});
+
+it('what a killed process left goes within a minute where new segments need the room', async () => {
+  const { open, clock } = rig({ directory: await temporaryDirectory(), maxBytes: 1000 });
+  clock.advance(Date.now() - NOW);
+  const first = await open();
+  for (const name of ['s-1.ts', 's-2.ts', 's-3.ts']) await first.store.put(`live@test/${name}`, body(200));
+  await first.release();
+  clock.advance(61_000);
+  const second = await open();
+  expect(second.store.bytes).toBe(600);
+  second.startCleaning((name) => name.endsWith('s-1.ts'));
+  await expect.poll(() => second.store.bytes).toBe(200);
+  // With room enough again files have their time.
+  await second.store.put('live@test/s-4.ts', body(10));
+  await expect.poll(() => clock.pending).toBe(1);
+  clock.advance(300_000);
+  await expect.poll(() => clock.pending).toBe(1);
+  expect(second.store.bytes).toBe(210);
+  await second.release();
   expect(clock.pending).toBe(0);
 });

@@ -266,3 +266,14 @@ describe('a state', () => {
     expect(decodeState(forge(good), 'live@test')).toEqual(good);
   });
 });
+
+it('a file that cannot be removed is forgotten: its next trouble is told again', async () => {
+  const fs = faultyFs((operation) => (operation === 'readFile' ? null : systemError('EROFS')));
+  const { files, errors } = open(await temporaryDirectory(), fs);
+  await files.save('live@test', streamState());
+  await files.save('live@test', streamState());
+  await files.remove('live@test');
+  expect(errors).toHaveLength(1);
+  await files.save('live@test', streamState());
+  expect(errors).toHaveLength(2);
+});

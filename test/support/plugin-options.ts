@@ -38,6 +38,7 @@ export function pluginOptions(): GatewayPluginOptions {
     incidents: {
       missing: () => {},
       refused: () => {},
+      denied: () => {},
       unread: () => {},
       fault: (error) => {
         throw error;

@@ -181,7 +181,7 @@ export class Studio {
       clock: this.clock,
       store: this.store,
       storePrefix: 'live/test/',
-      session: 's',
+      segmentName: (number) => `s-${number}.ts`,
       firstMediaSequence: 100,
       firstDiscontinuitySequence: 0,
       segmentDuration: 2,

@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { carriesToken } from '../../access/bearer-token.ts';
+import type { ErrorCode } from '../../media/errors.ts';
 import type { ErrorBody } from './errors.ts';
 
 export interface ApiAccessOptions {
   /** What operators have to show; null lets in this computer only. */
   readonly token: () => string | null;
-  readonly onDenied: () => void;
+  readonly onDenied: (peer: string, code: ErrorCode) => void;
 }
 
 /** Any of these means that a proxy passes on what may come from anywhere. */
@@ -31,7 +32,7 @@ export function guardApi(scope: FastifyInstance, { token, onDenied }: ApiAccessO
           ? null
           : UNAUTHORIZED;
     if (denied === null) return;
-    onDenied();
+    onDenied(request.ip, denied.code);
     if (denied === UNAUTHORIZED) reply.header('www-authenticate', 'Bearer');
     return reply
       .code(denied === UNAUTHORIZED ? 401 : 403)

@@ -27,6 +27,7 @@ export function sendError(
   incidents: HttpIncidents,
 ): FastifyReply {
   if (error instanceof SluiceError && error.code === 'SLUICE_PLAY_DENIED') {
+    incidents.denied(peer, error.code);
     const denied: ErrorBody = { code: error.code, message: `${error.message}. ${error.advice}` };
     return reply.code(403).header('cache-control', 'no-store').send(denied);
   }

@@ -69,7 +69,13 @@ export function gatewayPlugin(options: GatewayPluginOptions): FastifyPluginAsync
     });
     await app.register(async (operators) => {
       countRequests(operators, counters, () => 'api');
-      guardApi(operators, { token: api.token, onDenied: () => counters.denied++ });
+      guardApi(operators, {
+        token: api.token,
+        onDenied: (peer, code) => {
+          counters.denied++;
+          incidents.denied(peer, code);
+        },
+      });
       apiRoutes(operators, { ...api, version, prefix: app.prefix });
       metricsRoutes(operators, { ...metrics, version, http: counters });
     });

@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http';
+import type { ErrorCode } from '../../media/errors.ts';
 import type { CrowdLog } from '../crowd-log.ts';
 
 /** Players ask for streams that have not begun; only this many in ten seconds are news. */
@@ -10,6 +11,8 @@ export interface HttpIncidents {
   missing(peer: string): void;
   /** The client's own mistake. */
   refused(peer: string, status: number): void;
+  /** An access rule does not let it in. */
+  denied(peer: string, code: ErrorCode): void;
   /** Disconnected in the middle of an answer, because it does not read. */
   unread(peer: string): void;
   /** Ours. */
@@ -34,6 +37,14 @@ export function httpIncidents(crowd: CrowdLog<'info' | 'warn' | 'error'>): HttpI
         peer,
         fields: { peer, code: 'SLUICE_HTTP_BAD_REQUEST', status },
         message: `HTTP request refused: ${STATUS_CODES[status] ?? status}`,
+      }),
+    denied: (peer, code) =>
+      crowd.note({
+        level: 'warn',
+        kind: `http ${code}`,
+        peer,
+        fields: { peer, code },
+        message: 'HTTP request denied',
       }),
     unread: (peer) =>
       crowd.note({

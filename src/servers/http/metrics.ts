@@ -153,7 +153,7 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
     () => each(({ queuedBytes }) => queuedBytes),
   );
   gauge('sluice_stream_health', 'What the encoder sends: 0 good, 1 fair, 2 poor.', stream, () =>
-    each(({ health }) => (health === null || health === undefined ? null : HEALTH[health])),
+    each(({ health }) => HEALTH[health]),
   );
   gauge('sluice_stream_warning', '1 while there is this to change at the encoder.', [...stream, 'code'], () =>
     eachBy('code', ({ warnings }) => Object.fromEntries(warnings.map((code) => [code, 1]))),

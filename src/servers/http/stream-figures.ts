@@ -20,7 +20,7 @@ export interface StreamFigures {
   readonly targetDuration: number | null;
   readonly lateness: number | null;
   readonly queuedBytes: number;
-  readonly health: StreamView['health'] | null;
+  readonly health: StreamView['health'];
   readonly warnings: readonly string[];
 }
 
@@ -50,7 +50,7 @@ export function streamFigures(
     targetDuration,
     lateness: newest?.lateness ?? null,
     queuedBytes,
-    health: health ?? null,
+    health,
     warnings: warnings.map(({ code }) => code),
   };
 }

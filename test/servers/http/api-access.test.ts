@@ -13,12 +13,14 @@ afterEach(() => Promise.all(apps.splice(0).map((app) => app.close())));
 async function start(token: string | null, prefix = '') {
   const options = pluginOptions();
   const kicked: string[] = [];
+  const denials: string[] = [];
   const app = Fastify();
   apps.push(app);
   await app.register(
     gatewayPlugin({
       ...options,
       standalone: prefix === '',
+      incidents: { ...options.incidents, denied: (peer, code) => denials.push(`${peer} ${code}`) },
       api: {
         ...options.api,
         token: () => token,
@@ -27,7 +29,7 @@ async function start(token: string | null, prefix = '') {
     }),
     { prefix },
   );
-  return { app, kicked, counters: options.counters };
+  return { app, kicked, denials, counters: options.counters };
 }
 
 const GUARDED = ['/api', '/api/', '/api/server', '/api/streams', '/api/streams/a/b', '/api/nothing'];
@@ -41,7 +43,7 @@ describe('with a token configured', () => {
     ['another scheme', `Basic ${Buffer.from(`x:${TOKEN}`).toString('base64')}`],
     ['it in the wrong place', TOKEN],
   ])('a request with %s is told to bring one, wherever it comes from', async (_what, authorization) => {
-    const { app, counters } = await start(TOKEN);
+    const { app, counters, denials } = await start(TOKEN);
     for (const url of GUARDED) {
       const answer = await app.inject({ url, headers: authorization === undefined ? {} : { authorization } });
       expect(answer.statusCode, url).toBe(401);
@@ -50,6 +52,7 @@ describe('with a token configured', () => {
       expect(answer.body).not.toContain(TOKEN);
     }
     expect(counters.denied).toBe(GUARDED.length);
+    expect(denials).toEqual(GUARDED.map(() => '127.0.0.1 SLUICE_API_UNAUTHORIZED'));
   });
 
   it('the token opens everything, from anywhere and through proxies', async () => {
