@@ -327,6 +327,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       outputs.begin(stream, state);
       streams.push(stream);
     }
+    // What was open when the last process wrote it may not be any more.
+    outputs.settingsChanged();
     storage.startCleaning((name) => outputs.holds(name));
     return streams;
   }

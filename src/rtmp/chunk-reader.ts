@@ -9,10 +9,13 @@ const EXTENDED = 0xffffff;
 const MESSAGE_HEADER_SIZE = [11, 7, 3, 0] as const;
 /** An extended timestamp on a delta header this close to the last timestamp was meant absolutely. */
 const ABSOLUTE_RANGE_MS = 60_000;
-/** Messages from this size on, and up to a quarter of a slab, share slabs. Below it Node does the same with its own. */
-const SMALLEST_IN_SLAB = 4096;
+/**
+ * Messages from this size on, and up to a quarter of a slab, share slabs. One that is kept keeps its slab: eight times its
+ * size at most.
+ */
+const SMALLEST_IN_SLAB = 8192;
 /** An allocation costs as much as parsing a message does, and the collector runs by their number. */
-const SLAB_BYTES = 128 * 1024;
+const SLAB_BYTES = 64 * 1024;
 /** A fmt 3 header may begin a message with a new extended timestamp; further away it is payload. */
 const NEXT_MESSAGE_RANGE_MS = 10_000;
 

@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, open, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { platform } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -121,7 +121,9 @@ async function removeStale(path: string): Promise<void> {
     const holder = await tryConnect(path);
     holder?.destroy();
     if (before === null || holder !== null || (await identityOf(path)) !== before) return;
-    await rm(path, { recursive: true, force: true });
+    await unlink(path).catch((error: unknown) => {
+      if (codeOf(error) !== 'ENOENT') throw error;
+    });
   } finally {
     await new Promise<void>((resolve) => {
       if (guard === 'none') resolve();

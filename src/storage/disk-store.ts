@@ -129,7 +129,7 @@ export class DiskStore implements SegmentStore {
     if (cached !== null) return cached;
     let reading = this.#reading.get(name);
     if (reading === undefined) {
-      reading = this.#queue.run(this.sizeOf(name) ?? 0, () => this.#read(name, path));
+      reading = this.#queue.runRead(this.sizeOf(name) ?? 0, () => this.#read(name, path));
       this.#reading.set(name, reading);
       const done = () => this.#reading.delete(name);
       reading.then(done, done);

@@ -88,3 +88,17 @@ describe('DiskQueue', () => {
     );
   });
 });
+
+it('reads wait for writes, and however many wait they leave room for them', async () => {
+  const queue = new DiskQueue({ clock: new FakeClock(), parallel: 1 });
+  const done: string[] = [];
+  let release = () => {};
+  const first = queue.run(0, () => new Promise<void>((resolve) => (release = resolve)));
+  const reads = Array.from({ length: 60 }, () => queue.runRead(1024 * 1024, async () => done.push('read')));
+  const write = queue.run(40 * 1024 * 1024, async () => done.push('write'));
+  release();
+  await Promise.all([first, write, ...reads]);
+  expect(done[0]).toBe('write');
+  expect(done).toHaveLength(61);
+  expect(queue.bytes).toBe(0);
+});

@@ -31,6 +31,12 @@ export function sendError(
     const denied: ErrorBody = { code: error.code, message: `${error.message}. ${error.advice}` };
     return reply.code(403).header('cache-control', 'no-store').send(denied);
   }
+  if (error instanceof SluiceError && error.code === 'SLUICE_STORE_BUSY') {
+    incidents.fault(error);
+    // Players try a 5xx again.
+    const busy: ErrorBody = { code: error.code, message: 'The segment cannot be read now. Try again.' };
+    return reply.code(503).header('cache-control', 'no-store').send(busy);
+  }
   const status = ('statusCode' in error ? error.statusCode : null) ?? 500;
   if (status >= 500) incidents.fault(error);
   else incidents.refused(peer, status);

@@ -12,13 +12,21 @@ export interface PublicRoutesOptions {
   readonly ready: () => boolean;
 }
 
+/** However many ask, the streams are looked at this often. */
+const LIST_LIFE_MS = 500;
+
 /** What the player page and load balancers ask, open to everybody. */
 export function publicRoutes(app: FastifyInstance, options: PublicRoutesOptions): void {
   const { version, defaultApp, rtmpPort, publicStreams, ready } = options;
+  let list: { readonly info: PublicInfo; readonly at: number } | null = null;
   app.get('/streams.json', async (_request, reply): Promise<PublicInfo> => {
     // However many pages are open, an edge asks once a second.
     reply.header('cache-control', 'public, max-age=1');
-    return { version, rtmpPort: rtmpPort(), defaultApp, streams: publicStreams() };
+    const now = performance.now();
+    if (list === null || now - list.at > LIST_LIFE_MS) {
+      list = { info: { version, rtmpPort: rtmpPort(), defaultApp, streams: publicStreams() }, at: now };
+    }
+    return list.info;
   });
   /** The process answers. */
   app.get('/healthz', async (_request, reply) => {
