@@ -406,7 +406,8 @@ describe('limits', () => {
     const used = cpuMs(() => {
       for (let n = 0; n < 16; n++) reader.push(read64k);
     });
-    expect(used).toBeLessThan(2000);
+    // Seconds on a slow machine; messages that pile up take minutes.
+    expect(used).toBeLessThan(10_000);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(512 * 1024 * 1024);
   });
 });
