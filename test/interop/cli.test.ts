@@ -80,10 +80,8 @@ describe.concurrent('the command', () => {
     viewer.validator.publisherAway(true);
     program.signal('SIGTERM');
     const signalledAt = performance.now();
-    await until('ENDLIST', () => viewer.ended, EXIT_LIMIT_MS);
-    // A poll may still run when the server closes; it has seen the end by then.
-    const segments = viewer.segments.length;
-    expect(segments).toBeGreaterThanOrEqual(2);
+    await until('ENDLIST and the last segment', () => viewer.ended && viewer.complete, EXIT_LIMIT_MS);
+    expect(viewer.segments.length).toBeGreaterThanOrEqual(2);
     const { code, stdout, stderr } = await program.exited;
     expect(code).toBe(0);
     expect(performance.now() - signalledAt).toBeLessThan(EXIT_LIMIT_MS);

@@ -52,6 +52,11 @@ export class Viewer {
     return this.#listed.size;
   }
 
+  /** Whether every segment listed so far was fetched. */
+  get complete(): boolean {
+    return [...this.#listed.values()].every(({ url }) => this.#bodies.has(url));
+  }
+
   /** Everything listed so far, in order. @throws Error when one was never fetched */
   get segments(): SeenSegment[] {
     return [...this.#listed.values()]
