@@ -110,6 +110,7 @@ export function aacTrack(id: string, config: Uint8Array): AudioTrack {
     codec: 'aac',
     config,
     codecString: `mp4a.40.${asc.signalledObjectType}`,
+    flvHeader: null,
     sampleRate: asc.sampleRate,
     channels: asc.channels,
     samplesPerFrame: asc.samplesPerFrame,

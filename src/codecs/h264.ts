@@ -299,6 +299,7 @@ export function h264Track(id: string, config: Uint8Array, parameters: H264Parame
     codec: 'h264',
     config,
     codecString: h264CodecString(sps),
+    flvHeader: null,
     width,
     height,
     frameRate,

@@ -47,6 +47,7 @@ export function mp3Track(id: string, header: Mp3Header): AudioTrack {
     config: new Uint8Array(0),
     // 0x6B is MPEG-1, 0x69 MPEG-2 audio, but Apple lists only this form for HLS.
     codecString: 'mp4a.40.34',
+    flvHeader: null,
     sampleRate: header.sampleRate,
     channels: header.channels,
     samplesPerFrame: header.samplesPerFrame,

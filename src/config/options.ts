@@ -29,6 +29,7 @@ interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly items?: JsonSchema;
   readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly JsonSchema[];
   readonly format?: string;
   readonly minimum?: number;
   readonly maximum?: number;
@@ -47,7 +48,10 @@ function collect(): Option[] {
       const key = prefix + name;
       if (property.properties !== undefined) visit(property.properties, `${key}.`);
       else {
-        const perApplication = groups?.[prefix.slice(0, -1)]?.properties?.[name] !== undefined;
+        const perApplication =
+          prefix === ''
+            ? groups?.[name] !== undefined
+            : groups?.[prefix.slice(0, -1)]?.properties?.[name] !== undefined;
         options.push({ ...describe(key, property), perApplication });
       }
     }
@@ -75,6 +79,7 @@ function typeOf(schema: JsonSchema): string {
   if (schema.enum !== undefined) return schema.enum.map(String).join(' or ');
   if (schema.type === 'array') {
     const { items = {} } = schema;
+    if (items.anyOf !== undefined) return 'list of names and objects';
     if (items.properties !== undefined) return `list of { ${Object.keys(items.properties).join(', ')} }`;
     return items.enum === undefined ? 'list' : `list of ${typeOf(items)}`;
   }

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { isAddressRange } from '../access/address-rules.ts';
 import { isKeyHash } from '../access/stream-keys.ts';
 import { isStreamPath } from '../live/stream-name.ts';
+import { AUDIO_CODECS, VIDEO_CODECS } from '../media/track.ts';
+import { RUNG_NAMES } from '../transcode/ladder/rungs.ts';
 
 /** What an option's `.meta()` may say besides its description. */
 export type OptionMeta = {
@@ -81,10 +83,94 @@ const maxSegmentDuration = z
   .describe('Longest segment in seconds that an encoder with rare keyframes gets.');
 const listedSegments = z.int().min(6).max(1000).describe('Segments in the playlist, at least.');
 
+const silentAudio = z
+  .boolean()
+  .describe('Add silent AAC sound to streams that have only pictures; some players and TV sets need it.');
+const slate = z
+  .string()
+  .min(1)
+  .describe(
+    'What viewers see in the grace window, while there is no publisher: `none` (the last segment ends), `last` (the last picture, without sound; needs no ffmpeg), `bars` (colour bars), or the path of an image.',
+  );
+
+/** Codecs that a publisher may send, by what can be said of them. */
+const codecPolicy = z.enum(['remux', 'transcode', 'drop', 'reject']);
+const codecs = z
+  .partialRecord(z.enum([...VIDEO_CODECS, ...AUDIO_CODECS]), codecPolicy)
+  .describe(
+    'By codec: `remux` (as it is), `transcode` (to H.264 or AAC, by ffmpeg), `drop` (leave the track out), `reject` (refuse the publisher). When absent: remux where HLS allows it, else transcode, else drop.',
+  );
+const when = z
+  .enum(['watched', 'always'])
+  .describe(
+    'When the renditions of the ladder are encoded: while somebody asks for them, or whenever there is a stream (for CDNs).',
+  );
+const idle = z
+  .number()
+  .min(5)
+  .max(3600)
+  .describe('Seconds after the last request for a rendition at which encoding stops; for `watched`.');
+const encoder = z
+  .enum(['libx264', 'h264_nvenc', 'h264_qsv', 'h264_vaapi', 'h264_videotoolbox', 'auto'])
+  .describe('H.264 encoder of ffmpeg; `auto` tries the hardware ones first.');
+const preset = z
+  .string()
+  .regex(/^[a-z0-9_]+$/)
+  .describe('Preset of the encoder: slower is smaller.');
+const audioBitrate = z
+  .int()
+  .min(16)
+  .max(512)
+  .describe('Kilobits per second of sound that has to be encoded.');
+
+const rung = z.strictObject({
+  name: z.string().regex(/^[a-z0-9]{1,16}$/, { error: 'must be small letters and digits, 16 at most' }),
+  size: z
+    .string()
+    .regex(/^(\d{2,4}p|\d{2,4}x\d{2,4})$/, { error: 'must be like 720p or 1280x720' })
+    .describe('Of the picture; `720p` is the shorter side.'),
+  bitrate: z.int().min(30).max(100_000).describe('Kilobits per second.').optional(),
+  fps: z.number().min(1).max(120).describe('Frames per second at most.').optional(),
+  codec: z.enum(['h264', 'hevc', 'av1']).optional(),
+  encoder: encoder.optional(),
+  preset: preset.optional(),
+  profile: z.enum(['baseline', 'main', 'high']).optional(),
+  gop: z
+    .number()
+    .min(0.5)
+    .max(30)
+    .describe('Seconds between keyframes besides those of the source.')
+    .optional(),
+});
+const ladder = z
+  .array(z.union([z.enum(RUNG_NAMES), rung]))
+  .max(8)
+  .refine((rungs) => new Set(rungs.map(nameOfRung)).size === rungs.length, {
+    error: 'must not have two renditions of one name',
+  })
+  .describe(
+    'Renditions that ffmpeg makes beside the source, such as [1080p, 720p, 480p, 360p, 160p, audio], or { name, size, bitrate, fps, codec, encoder, preset, profile, gop }. Those larger than the source are left out.',
+  );
+
+const hooks = z
+  .array(
+    z.strictObject({
+      on: z
+        .enum(['publish', 'publish-done', 'ready', 'ended', 'live'])
+        .describe('The event; `live` runs the command as long as there is a publisher.'),
+      run: z
+        .array(z.string())
+        .min(1)
+        .describe('The program and its arguments; $app, $name, $args, $addr … are replaced. No shell.'),
+      timeout: seconds.max(86_400).optional().describe('Seconds it may take; not for `live`.'),
+    }),
+  )
+  .describe('Commands that are run when something happens to a stream; see docs/hooks.md.');
+
 /** What one application may have different from the rest. */
 const application = z.strictObject({
   publish: z
-    .strictObject({ takeover, graceWindow, keys, allow: publishAllow, deny: publishDeny })
+    .strictObject({ takeover, graceWindow, keys, allow: publishAllow, deny: publishDeny, slate })
     .partial()
     .optional(),
   play: z
@@ -100,7 +186,13 @@ const application = z.strictObject({
     })
     .partial()
     .optional(),
-  hls: z.strictObject({ segmentDuration, maxSegmentDuration, listedSegments }).partial().optional(),
+  hls: z
+    .strictObject({ segmentDuration, maxSegmentDuration, listedSegments, silentAudio })
+    .partial()
+    .optional(),
+  ladder: ladder.optional(),
+  transcode: z.strictObject({ when, idle, encoder, preset, audioBitrate, codecs }).partial().optional(),
+  hooks: hooks.optional(),
 });
 
 /**
@@ -162,6 +254,7 @@ export const configSchema = z
         keys: keys.default([]),
         allow: publishAllow.default([]),
         deny: publishDeny.default([]),
+        slate: slate.default('none'),
       })
       .prefault({}),
     play: z
@@ -185,6 +278,41 @@ export const configSchema = z
         segmentDuration: segmentDuration.default(2),
         maxSegmentDuration: maxSegmentDuration.default(10),
         listedSegments: listedSegments.default(6),
+        silentAudio: silentAudio.default(false),
+      })
+      .prefault({}),
+    transcode: z
+      .strictObject({
+        when: when.default('watched'),
+        idle: idle.default(30),
+        encoder: encoder.default('libx264'),
+        preset: preset.default('veryfast'),
+        audioBitrate: audioBitrate.default(128),
+        codecs: codecs.default({}),
+        ffmpeg: z
+          .string()
+          .min(1)
+          .optional()
+          .describe('Path of ffmpeg. When absent: that of the package ffmpeg-static, then the one on PATH.')
+          .meta(RESTART),
+        maxJobs: z
+          .int()
+          .min(1)
+          .max(1000)
+          .default(8)
+          .describe('How many ffmpeg processes may encode streams at a time; others wait.'),
+        niceness: z
+          .int()
+          .min(0)
+          .max(19)
+          .default(5)
+          .describe('How far ffmpeg stands behind the gateway for the CPU.'),
+        threads: z
+          .int()
+          .min(0)
+          .max(64)
+          .default(0)
+          .describe('Threads of each encoder; 0 leaves it to ffmpeg.'),
       })
       .prefault({}),
     storage: z
@@ -229,6 +357,8 @@ export const configSchema = z
       .describe(
         'Settings of single applications (the part between the host and the stream key), over those above.',
       ),
+    ladder: ladder.default([]),
+    hooks: hooks.default([]),
     demo: z.boolean().default(false).describe('Publish a bundled clip in a loop as live/demo.').meta(RESTART),
   })
   .superRefine((config, context) => {
@@ -266,7 +396,13 @@ export type Config = z.output<typeof configSchema>;
 export type ConfigInput = z.input<typeof configSchema>;
 
 /** The settings that an application may have for itself. */
-export type ApplicationSettings = Pick<Config, 'publish' | 'play' | 'callback' | 'hls'>;
+export type ApplicationSettings = Pick<
+  Config,
+  'publish' | 'play' | 'callback' | 'hls' | 'ladder' | 'transcode' | 'hooks'
+>;
+/** One entry of `ladder` as it is written. */
+export type RungInput = Config['ladder'][number];
+export type HookInput = Config['hooks'][number];
 
 /** What holds in an application: its own settings over the general ones. */
 export function settingsOf(config: Config, app: string | null): ApplicationSettings {
@@ -276,6 +412,9 @@ export function settingsOf(config: Config, app: string | null): ApplicationSetti
     play: over(config.play, own?.play),
     callback: over(config.callback, own?.callback),
     hls: over(config.hls, own?.hls),
+    ladder: own?.ladder ?? config.ladder,
+    transcode: over(config.transcode, own?.transcode),
+    hooks: own?.hooks ?? config.hooks,
   };
 }
 
@@ -283,4 +422,8 @@ export function settingsOf(config: Config, app: string | null): ApplicationSetti
 function over<T extends object>(base: T, own: { [K in keyof T]?: T[K] | undefined } | undefined): T {
   const set = Object.entries(own ?? {}).filter(([, value]) => value !== undefined);
   return { ...base, ...Object.fromEntries(set) };
+}
+
+function nameOfRung(entry: string | { readonly name: string }): string {
+  return typeof entry === 'string' ? entry : entry.name;
 }

@@ -76,6 +76,7 @@ export class Stream {
   /** End of the newest media; the next publisher continues from here. */
   #end: Ticks = ORIGIN;
   #cancelGrace: (() => void) | null = null;
+  #newestKeyframe: Packet | null = null;
 
   /** @param resume goes on with what an earlier process had: the stream waits for its publisher */
   constructor(app: string, name: string, options: StreamOptions, resume: StreamResume | null = null) {
@@ -121,6 +122,11 @@ export class Stream {
   /** End of the newest media. */
   get end(): Ticks {
     return this.#end;
+  }
+
+  /** The newest picture that can be decoded alone; null before the first, and for sound. */
+  get newestKeyframe(): Packet | null {
+    return this.#newestKeyframe;
   }
 
   /** What the publisher should change. */
@@ -218,6 +224,7 @@ export class Stream {
 
   #deliver(packet: Packet): void {
     this.#end = Math.max(this.#end, packet.pts + NOMINAL_FRAME);
+    if (packet.keyframe && packet.track.kind === 'video') this.#newestKeyframe = packet;
     this.stats.packet(packet);
     this.#doctor?.packet(packet);
     for (const sink of this.#sinks) {

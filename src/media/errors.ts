@@ -16,6 +16,10 @@ export const ERRORS = {
     'The configuration has a wrong key or value. The message names the place; docs/configuration.md has every option.',
   SLUICE_DESCRIPTORS_EXHAUSTED:
     'The process has as many files and connections open as it may. Raise the limit: ulimit -n, or LimitNOFILE= in systemd.',
+  SLUICE_FFMPEG_MISSING:
+    'No ffmpeg that works was found, and this needs one. Install ffmpeg (apt install ffmpeg), or name it with transcode.ffmpeg.',
+  SLUICE_FFMPEG_UNABLE:
+    'This ffmpeg lacks an encoder, decoder or filter that was asked for. Install a full build, or choose another codec.',
   SLUICE_FLV_MALFORMED: 'An audio or video message is shorter than its header says. The encoder is broken.',
   SLUICE_HTTP_BAD_REQUEST:
     'The HTTP request cannot be understood or is not allowed. Check its path and headers.',
@@ -47,6 +51,15 @@ export const ERRORS = {
   SLUICE_RTMP_REPLACED: 'A newer publisher took over this stream name.',
   SLUICE_STORE_IN_USE:
     'Another process keeps its segments in storage.directory. Stop it, or give this one a directory of its own.',
+  SLUICE_TRANSCODE_FAILED:
+    'ffmpeg ended or produced something else than was asked for. It is started again; the message quotes what it said.',
+  SLUICE_TRANSCODE_LIMIT:
+    'As many ffmpeg jobs as transcode.maxJobs allows are running. This one starts when another ends.',
+  SLUICE_TRANSCODE_SLOW:
+    'Encoding does not keep up with the stream. The largest rendition is left out; use a faster preset or fewer renditions.',
+  SLUICE_CODEC_REJECTED:
+    'The configuration refuses this codec (transcode.codecs). Choose another one in the encoder.',
+  SLUICE_HOOK_FAILED: 'A command of hooks failed or took too long. The message quotes what it said.',
   SLUICE_SHUTTING_DOWN: 'The gateway is shutting down, or the stream was ended here. Connect again later.',
   SLUICE_STORE_BUSY:
     'The disk does not keep up or does not answer. Look for a failing device or a hanging network file system.',

@@ -1,28 +1,32 @@
 /** Codecs that can arrive over RTMP, by the names used all over Sluice. Not all of them can leave as HLS. */
-export type VideoCodec =
-  | 'h264'
-  | 'hevc'
-  | 'vvc'
-  | 'av1'
-  | 'vp9'
-  | 'vp8'
-  | 'h263'
-  | 'vp6'
-  | 'screen'
-  | 'mpeg4';
-export type AudioCodec =
-  | 'aac'
-  | 'mp3'
-  | 'opus'
-  | 'flac'
-  | 'ac3'
-  | 'eac3'
-  | 'speex'
-  | 'nellymoser'
-  | 'g711a'
-  | 'g711u'
-  | 'adpcm'
-  | 'pcm';
+export const VIDEO_CODECS = [
+  'h264',
+  'hevc',
+  'vvc',
+  'av1',
+  'vp9',
+  'vp8',
+  'h263',
+  'vp6',
+  'screen',
+  'mpeg4',
+] as const;
+export const AUDIO_CODECS = [
+  'aac',
+  'mp3',
+  'opus',
+  'flac',
+  'ac3',
+  'eac3',
+  'speex',
+  'nellymoser',
+  'g711a',
+  'g711u',
+  'adpcm',
+  'pcm',
+] as const;
+export type VideoCodec = (typeof VIDEO_CODECS)[number];
+export type AudioCodec = (typeof AUDIO_CODECS)[number];
 
 interface TrackBase {
   /** Unique in a publication: `v0`, `a0`, and for Enhanced RTMP multitrack `v1`, `a1`, … */
@@ -31,6 +35,11 @@ interface TrackBase {
   readonly config: Uint8Array;
   /** RFC 6381 text for CODECS, or null where none is defined or known. */
   readonly codecString: string | null;
+  /**
+   * The first byte of its FLV tags, which says more of old codecs than their name: for video CodecID, for audio format,
+   * rate, size and type. Null where the name and `config` say everything.
+   */
+  readonly flvHeader: number | null;
 }
 
 export interface VideoTrack extends TrackBase {

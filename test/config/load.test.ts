@@ -26,10 +26,31 @@ describe('parseConfig', () => {
       rtmp: { port: 1935, maxConnections: 1000, handshakeTimeout: 10, idleTimeout: 30 },
       http: { port: 8080, idleTimeout: 60, trustProxy: [] },
       api: {},
-      publish: { takeover: 'newest', graceWindow: 60, maxStreams: 1000, keys: [], allow: [], deny: [] },
+      publish: {
+        takeover: 'newest',
+        graceWindow: 60,
+        maxStreams: 1000,
+        keys: [],
+        allow: [],
+        deny: [],
+        slate: 'none',
+      },
       play: { secrets: [], allow: [], deny: [], listed: true },
       callback: { actions: ['publish'], timeout: 5, onError: 'deny' },
-      hls: { segmentDuration: 2, maxSegmentDuration: 10, listedSegments: 6 },
+      hls: { segmentDuration: 2, maxSegmentDuration: 10, listedSegments: 6, silentAudio: false },
+      transcode: {
+        when: 'watched',
+        idle: 30,
+        encoder: 'libx264',
+        preset: 'veryfast',
+        audioBitrate: 128,
+        codecs: {},
+        maxJobs: 8,
+        niceness: 5,
+        threads: 0,
+      },
+      ladder: [],
+      hooks: [],
       storage: { type: 'memory', maxAge: 3600 },
       applications: {},
       demo: false,
@@ -346,7 +367,7 @@ describe('the environment', () => {
 
   it('has no variable for what is more than a list', () => {
     const without = OPTIONS.filter(({ variable }) => variable === null).map(({ key }) => key);
-    expect(without).toEqual(['publish.keys', 'applications']);
+    expect(without).toEqual(['publish.keys', 'transcode.codecs', 'applications', 'hooks']);
     const variables = OPTIONS.flatMap(({ variable }) => variable ?? []);
     expect(new Set(variables).size).toBe(variables.length);
   });
@@ -361,7 +382,7 @@ describe('applications', () => {
     });
     expect(settingsOf(config, 'a/b')).toEqual({
       ...settingsOf(config, null),
-      hls: { segmentDuration: 4, maxSegmentDuration: 10, listedSegments: 9 },
+      hls: { ...config.hls, listedSegments: 9 },
       publish: { ...config.publish, deny: [] },
     });
     // What publishers call themselves.

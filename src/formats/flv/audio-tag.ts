@@ -7,6 +7,8 @@ export interface AudioPart {
   readonly codec: AudioCodec;
   readonly content: 'config' | 'frame';
   readonly nanoseconds: number;
+  /** See `Track.flvHeader`; null for Enhanced RTMP. */
+  readonly flvHeader: number | null;
   readonly body: Buffer;
 }
 
@@ -57,12 +59,19 @@ export function parseAudioTag(body: Buffer, visit: (part: AudioPart) => void): v
   const codec = LEGACY_CODECS[soundFormat];
   if (codec === undefined) return;
   if (codec !== 'aac') {
-    visit({ trackNumber: 0, codec, content: 'frame', nanoseconds: 0, body: body.subarray(1) });
+    visit({
+      trackNumber: 0,
+      codec,
+      content: 'frame',
+      nanoseconds: 0,
+      flvHeader: first,
+      body: body.subarray(1),
+    });
     return;
   }
   if (body.length < 2) throw new SluiceError('SLUICE_FLV_MALFORMED', 'AAC audio tag is cut short');
   const content = body.readUInt8(1) === AAC_SEQUENCE_HEADER ? 'config' : 'frame';
-  visit({ trackNumber: 0, codec, content, nanoseconds: 0, body: body.subarray(2) });
+  visit({ trackNumber: 0, codec, content, nanoseconds: 0, flvHeader: first, body: body.subarray(2) });
 }
 
 /** ExAudioTagHeader (Enhanced RTMP v2). MultichannelConfig only refines what the codec's own header says. */
@@ -72,8 +81,8 @@ function parseEnhanced(body: Buffer, firstType: number, visit: (part: AudioPart)
     const codec = FOUR_CC_CODECS[fourCc];
     if (codec === undefined) return;
     if (realType === PACKET.SEQUENCE_START)
-      visit({ trackNumber, codec, content: 'config', nanoseconds, body: payload });
+      visit({ trackNumber, codec, content: 'config', nanoseconds, flvHeader: null, body: payload });
     if (realType === PACKET.CODED_FRAMES)
-      visit({ trackNumber, codec, content: 'frame', nanoseconds, body: payload });
+      visit({ trackNumber, codec, content: 'frame', nanoseconds, flvHeader: null, body: payload });
   });
 }

@@ -123,13 +123,14 @@ export class FlvDemuxer {
     let track = this.#video.get(number);
     const config = part.content === 'config' ? part.body : NO_CONFIG;
     const changed = part.content === 'config' && track !== undefined && !bytesEqual(track.config, config);
-    if (track?.codec !== part.codec || changed) {
+    if (track?.codec !== part.codec || track.flvHeader !== part.flvHeader || changed) {
       track = {
         id: `v${number}`,
         kind: 'video',
         codec: part.codec,
         config,
         codecString: codecStringFromRecord(part.codec, config),
+        flvHeader: part.flvHeader,
         width: 0,
         height: 0,
         frameRate: null,
@@ -212,13 +213,14 @@ export class FlvDemuxer {
     let track = this.#audio.get(number);
     const config = part.content === 'config' ? part.body : NO_CONFIG;
     const changed = part.content === 'config' && track !== undefined && !bytesEqual(track.config, config);
-    if (track?.codec !== part.codec || changed) {
+    if (track?.codec !== part.codec || track.flvHeader !== part.flvHeader || changed) {
       track = {
         id: `a${number}`,
         kind: 'audio',
         codec: part.codec,
         config,
         codecString: codecStringFromRecord(part.codec, config),
+        flvHeader: part.flvHeader,
         samplesPerFrame: 0,
         adts: null,
         ...audioFormat(part.codec, part.body),

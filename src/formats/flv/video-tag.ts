@@ -11,6 +11,8 @@ export interface VideoPart {
   /** Signed ms. */
   readonly compositionOffset: number;
   readonly nanoseconds: number;
+  /** See `Track.flvHeader`; null for Enhanced RTMP. */
+  readonly flvHeader: number | null;
   readonly body: Buffer;
 }
 
@@ -77,6 +79,7 @@ export function parseVideoTag(body: Buffer, visit: (part: VideoPart) => void): v
       keyframe,
       compositionOffset: 0,
       nanoseconds: 0,
+      flvHeader: first & 0x0f,
       body: body.subarray(1),
     });
     return;
@@ -91,6 +94,7 @@ export function parseVideoTag(body: Buffer, visit: (part: VideoPart) => void): v
     keyframe,
     compositionOffset: body.readIntBE(2, 3),
     nanoseconds: 0,
+    flvHeader: null,
     body: body.subarray(5),
   });
 }
@@ -108,7 +112,7 @@ function parseEnhanced(
     const codec = FOUR_CC_CODECS[fourCc];
     if (codec === undefined) return;
     const keyframe = frameType === FRAME_TYPE_KEY;
-    const part = { trackNumber, codec, keyframe, nanoseconds };
+    const part = { trackNumber, codec, keyframe, nanoseconds, flvHeader: null };
     if (realType === PACKET.SEQUENCE_START) {
       visit({ ...part, content: 'config', compositionOffset: 0, body: payload });
     } else if (realType === PACKET.CODED_FRAMES_X) {

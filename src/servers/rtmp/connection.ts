@@ -222,7 +222,7 @@ export class RtmpConnection {
       this.#fail(error);
       return;
     }
-    this.#tell('warn', `publish refused: ${error.message}`, { code: error.code });
+    this.#tell('warn', `publish refused: ${error.message}`, { code: error.code }, refusalKind(error));
     const delay = error.code === 'SLUICE_PUBLISH_DENIED' ? REFUSAL_DELAY_MS : 0;
     if (delay === 0) request.reject(error);
     else this.#options.clock.after(delay, () => request.reject(error));
@@ -258,14 +258,23 @@ export class RtmpConnection {
     this.#options.clock.after(FAREWELL_MS, () => this.#socket.destroy());
   }
 
-  #tell(level: 'info' | 'warn', message: string, fields: Record<string, unknown>): void {
+  /** @param kind what is counted together in a crowd; by code, because messages may quote what the peer sent */
+  #tell(
+    level: 'info' | 'warn',
+    message: string,
+    fields: Record<string, unknown>,
+    kind = typeof fields.code === 'string' ? fields.code : 'lost',
+  ): void {
     const peer = this.#address;
     if (this.#stream !== null) {
       this.#options.log[level]({ peer, stream: this.#stream, ...fields }, message);
       return;
     }
-    // By code, because the messages may quote what the peer sent.
-    const kind = typeof fields.code === 'string' ? fields.code : 'lost';
     this.#crowd.note({ level, kind: `rtmp ${kind}`, peer, fields: { peer, ...fields }, message });
   }
+}
+
+/** A wrong key must not hide behind a refused address; the gatekeeper's reasons are few and quote nobody. */
+function refusalKind({ code, message }: SluiceError): string {
+  return code === 'SLUICE_PUBLISH_DENIED' ? `${code} ${message}` : code;
 }
