@@ -33,6 +33,7 @@ export function pluginOptions(): GatewayPluginOptions {
       rtmp: () => ({ connections: 0, refused: 0 }),
       storeBytes: () => 0,
       denied: () => ({ publish: 0, play: 0 }),
+      hooks: () => ({ publish: { started: 0, failed: 0, dropped: 0, running: 0 } }),
     },
     counters: new RequestCounters(),
     incidents: {
