@@ -252,6 +252,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         onRequest: () => {
           this.#lastViewerAt = systemClock.now();
         },
+        onWanted: () => false,
       },
       open: {
         rtmpPort: () => this.#rtmp.port,

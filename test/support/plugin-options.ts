@@ -9,7 +9,7 @@ export function pluginOptions(): GatewayPluginOptions {
     version: '1.2.3',
     defaultApp: 'live',
     standalone: true,
-    hls: { find: () => [], access: OPEN_ACCESS, onRequest: () => {} },
+    hls: { find: () => [], access: OPEN_ACCESS, onRequest: () => {}, onWanted: () => false },
     open: { rtmpPort: () => 1935, publicStreams: () => [], ready: () => true },
     api: {
       token: () => null,

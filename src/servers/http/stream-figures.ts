@@ -31,7 +31,7 @@ export function streamFigures(
   view: StreamView,
 ): StreamFigures {
   const { app, name, state, targetDuration, health, warnings } = view;
-  const newest = packager?.newest ?? null;
+  const newest = packager?.rendition.newest ?? null;
   return {
     app,
     name,

@@ -31,7 +31,7 @@ export function viewStream(
     frameRate: stats.frameRate === null ? null : round(stats.frameRate, 2),
     keyframeInterval: stats.keyframeInterval === null ? null : round(stats.keyframeInterval, 3),
     targetDuration: packager?.targetDuration ?? null,
-    mediaSequence: packager?.window.segments[0]?.mediaSequence ?? null,
+    mediaSequence: packager?.rendition.window.segments[0]?.mediaSequence ?? null,
     tracks: (epoch?.tracks ?? []).map((track) => viewTrack(track, packager)),
     health: healthOf(warnings),
     warnings,
