@@ -28,6 +28,8 @@ import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
 import { type GatewayEvents, type Logger, StreamReporter } from './servers/stream-reporter.ts';
 import { systemClock } from './servers/system-clock.ts';
 import { openStorage, type Storage } from './storage/open-storage.ts';
+import { makeFfmpegFinder } from './transcode/ffmpeg/find-ffmpeg.ts';
+import { Transcoding } from './transcode/transcoding.ts';
 
 const VERSION = readVersion();
 /** Application whose streams are at `/hls/<name>.m3u8`. */
@@ -103,6 +105,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   /** Null before the start. */
   #outputs: HlsOutputs | null = null;
   readonly #reporter: StreamReporter;
+  readonly #transcoding: Transcoding;
   readonly #rtmp: RtmpServer;
   readonly #counters = new RequestCounters();
   readonly #figures = new PackagingFigures();
@@ -135,6 +138,12 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       onState: (stream) => this.#streamChanged(stream),
       onEpoch: (stream, epoch) => this.#reporter.epochBegan(stream, epoch),
       onSinkFault: (stream, error) => this.#outputFailed(stream, error),
+    });
+    this.#transcoding = new Transcoding({
+      clock: systemClock,
+      ffmpeg: makeFfmpegFinder({ configured: () => this.#startConfig.transcode.ffmpeg, clock: systemClock }),
+      settings: (app) => (app === null ? this.#config : this.#settingsOf(app)),
+      onLadder: (stream, event) => this.#reporter.ladder(stream, event),
     });
     this.#gatekeeper = new Gatekeeper({
       settings: (app) => this.#settingsOf(app),
@@ -183,6 +192,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#config = config;
     this.#settings = settingsByApp(config);
     this.#outputs?.settingsChanged();
+    this.#transcoding.settingsChanged();
     return { live, restart };
   }
 
@@ -252,7 +262,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         onRequest: () => {
           this.#lastViewerAt = systemClock.now();
         },
-        onWanted: () => false,
+        onWanted: (app, name, rendition) => {
+          const stream = this.#registry.get(app, name);
+          return stream !== null && this.#transcoding.wanted(stream, rendition);
+        },
       },
       open: {
         rtmpPort: () => this.#rtmp.port,
@@ -275,6 +288,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         rtmp: () => ({ connections: this.#rtmp.connectionCount, refused: this.#rtmp.refusedCount }),
         storeBytes: () => this.#storage?.store.bytes ?? 0,
         denied: () => this.#gatekeeper.denied,
+        transcoding: () => this.#transcoding.figures,
       },
       counters: this.#counters,
       incidents: this.#httpIncidents,
@@ -312,6 +326,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       playlistFiles: storage.playlistFiles,
       isOpen: (app) => this.#gatekeeper.isOpen(app),
       figures: this.#figures,
+      prepare: (stream, packager) => this.#transcoding.prepare(stream, packager),
       onListed: (stream) => this.#reporter.segmentListed(stream),
       onStoreError: (stream, error, uri) => this.#reporter.segmentLost(stream, error, uri),
     });
@@ -337,7 +352,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   #viewed(): [Stream, StreamView][] {
     const now = systemClock.now();
     return this.#registry.list().flatMap((stream): [Stream, StreamView][] => {
-      const view = viewStream(stream, this.#outputOf(stream), now, DEFAULT_APP);
+      const renditions = this.#transcoding.renditions(stream);
+      const view = viewStream(stream, this.#outputOf(stream), renditions, now, DEFAULT_APP);
       return view === null ? [] : [[stream, view]];
     });
   }
@@ -378,6 +394,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     }
     // Where the next process goes on with the playlists they do not end: the streams only lose their publishers.
     const rtmpClosed = this.#rtmp.close();
+    if (!goesOn) await this.#outputs?.ended();
     await this.#outputs?.save();
     await this.#storage?.settled();
     // Without a next process viewers still have to get to the end of the playlists.

@@ -73,11 +73,11 @@ export function startTrackEncoder(options: TrackEncoderOptions): TrackEncoder {
     extraOutputs: outputs.length - 1,
     niceness: options.niceness,
   });
-  let lead: Ticks | null = null;
+  const lead: Ticks | null = null;
   /** Why there is nothing more to be done for it: it failed here, or was told to end. */
   let ending: { readonly error: SluiceError | null } | null = null;
-  let finishing = false;
-  let cancelFinish = () => {};
+  const finishing = false;
+  const cancelFinish = () => {};
   const idle = { looks: 0, written: 0, writtenBefore: 0, packets: outputs.map(() => 0) };
 
   const readers = outputs.map((output) => makeEncodedOutput({ output, times, lead: () => lead ?? 0 }));

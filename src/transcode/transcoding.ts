@@ -63,7 +63,8 @@ export class Transcoding {
   /** What stands between a stream and its packager, for as long as there is the stream. */
   prepare(stream: Stream, packager: HlsPackager): PreparingSink {
     const { clock, ffmpeg, settings } = this.#options;
-    let known: { readonly from: TranscodeSettings; readonly as: ReturnType<typeof ladderSettings> } | null = null;
+    let known: { readonly from: TranscodeSettings; readonly as: ReturnType<typeof ladderSettings> } | null =
+      null;
     const ladder = new Ladder({
       clock,
       packager,

@@ -19,6 +19,8 @@ const AUDIO = 'audio';
 /** The first restart is at once, for ffmpeg that was killed; one that cannot work must not cost a core. */
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 30_000;
+/** An ffmpeg that worked for this long can work. */
+const PROVEN_MS = 3000;
 /** What waits for an encoder that does not keep up, or is not there. */
 const MAX_BACKLOG_BYTES = 96 * 1024 * 1024;
 const MAX_BACKLOG_SEGMENTS = 8;
@@ -90,6 +92,7 @@ interface Job {
   readonly rungs: readonly Rung[];
   /** Number of the first segment it was given. */
   readonly from: number;
+  readonly startedAt: EpochMs;
   /** Its input is over; it ends by itself. */
   ending: boolean;
   /** It was told to go, and another may begin. */
@@ -395,7 +398,15 @@ export class Ladder implements PreparingSink, CutObserver {
       onPacket: (output, packet) => this.#encoded(job, output, packet),
       onExit: ({ error }) => this.#exited(job, error),
     });
-    const job: Job = { encoder, epoch: this.#epoch, rungs, from, ending: false, stopping: false };
+    const job: Job = {
+      encoder,
+      epoch: this.#epoch,
+      rungs,
+      from,
+      startedAt: clock.now(),
+      ending: false,
+      stopping: false,
+    };
     this.#job = job;
     this.#shedding.began();
     for (const segment of left) {
@@ -424,16 +435,17 @@ export class Ladder implements PreparingSink, CutObserver {
   #encoded(job: Job, output: number, packet: Packet): void {
     const rung = job.rungs[output];
     if (this.#job !== job || job.stopping || rung === undefined) return;
-    if (!rung.push(packet, this.#options.clock.now())) {
+    const now = this.#options.clock.now();
+    if (!rung.push(packet, now)) {
       const { name } = rung.plan;
       this.#stopJob(job);
       this.#crashed = true;
       this.#failed(new SluiceError('SLUICE_TRANSCODE_FAILED', `${name} is not cut where the source is`));
       return;
     }
-    if (rung.next <= job.from || this.#failures === 0) return;
-    this.#failures = 0;
+    if (rung.next <= job.from) return;
     this.#error = null;
+    if (now - job.startedAt >= PROVEN_MS) this.#failures = 0;
   }
 
   #finishJob(job: Job): void {
@@ -489,7 +501,9 @@ export class Ladder implements PreparingSink, CutObserver {
     if (verdict === 'keep') return;
     const rung = this.#plan.rungs[verdict === 'shed' ? this.#shedding.count - 1 : this.#shedding.count];
     if (rung === undefined) return;
-    onEvent(verdict === 'shed' ? { kind: 'shed', rung: rung.name, lagMs } : { kind: 'back', rung: rung.name });
+    onEvent(
+      verdict === 'shed' ? { kind: 'shed', rung: rung.name, lagMs } : { kind: 'back', rung: rung.name },
+    );
     const shed = this.#rungs.find(({ plan }) => plan.name === rung.name);
     if (verdict === 'shed' && shed !== undefined) this.#drop(shed);
     this.#stopJob(job);
