@@ -1,7 +1,7 @@
 import type { Track } from '../../media/track.ts';
-import type { AudioOutput, TrackOutput, VideoOutput } from './outputs.ts';
 import { commandArguments } from './command.ts';
 import { type EncodingContext, encoderFamily, videoOptions } from './encoders.ts';
+import type { AudioOutput, TrackOutput, VideoOutput } from './outputs.ts';
 import { KEYFRAME_BY_MS } from './source-times.ts';
 
 /** Beyond this one thread may not decode fast enough; more of them cost a frame of delay each. */
@@ -43,7 +43,9 @@ function deviceOptions(outputs: readonly TrackOutput[]): string[] {
   const all = outputs.map((output) =>
     output.kind === 'video' ? (encoderFamily(output.encoder)?.inputOptions ?? []) : [],
   );
-  return [...new Map(all.filter(([first]) => first !== undefined).map((options) => [options[0], options])).values()].flat();
+  return [
+    ...new Map(all.filter(([first]) => first !== undefined).map((options) => [options[0], options])).values(),
+  ].flat();
 }
 
 function decoderThreads(track: Track): string {

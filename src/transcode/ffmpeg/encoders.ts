@@ -123,7 +123,11 @@ const x265: VideoEncoder = {
     '-x265-params',
     [
       ...['keyint=-1', 'min-keyint=1', 'scenecut=0', 'bframes=0', 'open-gop=0', 'repeat-headers=0'],
-      ...[`rc-lookahead=${lookahead(context)}`, `frame-threads=${frameThreads(context)}`, 'log-level=warning'],
+      ...[
+        `rc-lookahead=${lookahead(context)}`,
+        `frame-threads=${frameThreads(context)}`,
+        'log-level=warning',
+      ],
     ].join(':'),
   ],
 };
