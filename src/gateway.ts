@@ -28,7 +28,7 @@ import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
 import { type GatewayEvents, type Logger, StreamReporter } from './servers/stream-reporter.ts';
 import { systemClock } from './servers/system-clock.ts';
 import { openStorage, type Storage } from './storage/open-storage.ts';
-import { makeFfmpegFinder } from './transcode/ffmpeg/find-ffmpeg.ts';
+import { makeFfmpegFinder } from './transcode/ffmpeg/finder.ts';
 import { Transcoding } from './transcode/transcoding.ts';
 
 const VERSION = readVersion();

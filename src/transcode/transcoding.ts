@@ -2,8 +2,8 @@ import type { Stream } from '../live/stream.ts';
 import type { Clock } from '../media/clock.ts';
 import type { PreparingSink } from '../packaging/hls-outputs.ts';
 import type { HlsPackager } from '../packaging/hls-packager.ts';
-import { resolveEncoder } from './ffmpeg/encoders.ts';
-import type { FfmpegFinder } from './ffmpeg/find-ffmpeg.ts';
+import { chooseH264Encoder } from './ffmpeg/choose-encoder.ts';
+import type { FfmpegFinder } from './ffmpeg/finder.ts';
 import { makeJobLimit } from './job-limit.ts';
 import { Ladder, type LadderEvent, type RungView } from './ladder/ladder.ts';
 import type { RungEntry } from './ladder/rungs.ts';
@@ -76,7 +76,8 @@ export class Transcoding {
         return known.as;
       },
       startEncoder: startTrackEncoder,
-      resolveEncoder,
+      resolveEncoder: async (found, name) =>
+        name === 'auto' ? (await chooseH264Encoder(found, clock)).encoder : name,
       frameRate: () => stream.stats.frameRate,
       onEvent: (event) => {
         this.#count(event);

@@ -88,12 +88,11 @@ function pictures(output: VideoOutput, times: SourceTimes, lead: () => Ticks): (
 /** Samples are counted, because whole milliseconds would click. */
 function sound(sampleRate: number, times: SourceTimes): (frame: Frame) => Packet | null {
   const clock = new AudioClock();
-  const start = times.start;
   return ({ track, timestamp, data }) => {
     const samples = track.kind === 'audio' ? track.samplesPerFrame : 0;
     const pts = clock.next(times.ticks(timestamp), ticksFromSamples(samples, sampleRate));
     // What an encoder puts before the first sample is only there to warm up the decoder.
-    if (pts < start()) return null;
+    if (pts < times.start) return null;
     return { track, dts: pts, pts, keyframe: true, data };
   };
 }

@@ -62,13 +62,21 @@ export class SourceTimes {
     return START_MS + Math.round(msFromTicks(time - this.#start));
   }
 
+  /** Of the first packet. */
+  get start(): Ticks {
+    return this.#start ?? 0;
+  }
+
   /** The reverse of `ms`, as exact as whole milliseconds are. */
   ticks(ms: number): Ticks {
-    return (this.#start ?? 0) + ticksFromMs(ms - START_MS);
+    return this.start + ticksFromMs(ms - START_MS);
   }
 }
 
-/** Expression of ffmpeg that is 1 for frames that are keyframes in the source, with `t` in seconds. */
-export const KEYFRAME_BY_SECONDS = 'mod(round(t*1000),2)';
-/** The same where `pts` counts milliseconds. */
+/**
+ * Expression of ffmpeg that is 1 for frames that are keyframes in the source. `t` is in seconds from the first frame,
+ * which is a keyframe: what is odd otherwise is even here.
+ */
+export const KEYFRAME_BY_SECONDS = 'eq(mod(round(t*1000),2),0)';
+/** The same where `pts` counts milliseconds from their beginning. */
 export const KEYFRAME_BY_MS = 'mod(pts,2)';

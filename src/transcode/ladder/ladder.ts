@@ -7,7 +7,8 @@ import type { AlignedRendition, LeadingSegment } from '../../packaging/aligned-r
 import type { PreparingSink } from '../../packaging/hls-outputs.ts';
 import type { CutObserver, HlsPackager } from '../../packaging/hls-packager.ts';
 import { isOffered } from '../../packaging/variants.ts';
-import type { Ffmpeg, FfmpegFinder } from '../ffmpeg/ffmpeg.ts';
+import type { Ffmpeg } from '../ffmpeg/ffmpeg.ts';
+import type { FfmpegFinder } from '../ffmpeg/finder.ts';
 import type { JobLimit } from '../job-limit.ts';
 import type { startTrackEncoder, TrackEncoder } from '../track-encoder.ts';
 import { Rung } from './rung.ts';

@@ -91,7 +91,7 @@ function rig(changes: Partial<LadderSettings> & { readonly maxJobs?: number; rea
     clock: studio.clock,
     packager: studio.packager,
     settings: () => settings,
-    ffmpeg: { find: async () => FFMPEG, known: FFMPEG },
+    ffmpeg: { find: async () => FFMPEG, known: FFMPEG, passedOver: [] },
     jobs: makeJobLimit(() => changes.maxJobs ?? 8),
     startEncoder: (options) => {
       const encoder = new FakeEncoder(options, slowness.delay);
