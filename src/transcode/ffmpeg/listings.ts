@@ -13,6 +13,12 @@ export function parseFilters(text: string): ReadonlySet<string> {
   return namesIn(text, /^ [A-Z.]{2,3} (\S+) +[AVN|]+->[AVN|]+/);
 }
 
+/** Names in what `-muxers` and `-demuxers` print: `D`, `E` or `d` for devices, names with commas between, a description. */
+export function parseFormats(text: string): ReadonlySet<string> {
+  const names = [...namesIn(text, /^ [D ][E ][d ]? *([^\s=.]\S*) /)];
+  return new Set(names.flatMap((name) => name.split(',')));
+}
+
 function namesIn(text: string, line: RegExp): ReadonlySet<string> {
   const names = text.split(/\r?\n/).map((row) => line.exec(row)?.[1]);
   return new Set(names.filter((name) => name !== undefined));

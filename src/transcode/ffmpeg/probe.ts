@@ -4,13 +4,21 @@ import type { Clock } from '../../media/clock.ts';
 import { type RunResult, runProgram } from '../../processes/run.ts';
 import type { Ffmpeg } from './ffmpeg.ts';
 import { lastWords } from './last-words.ts';
-import { parseCodecs, parseFilters, parseVersion } from './listings.ts';
+import { parseCodecs, parseFilters, parseFormats, parseVersion } from './listings.ts';
 
 /** Long enough for a cold disk, and short enough for somebody who waits. */
 const TIMEOUT_MS = 5000;
 /** Each list has some 50 kB. */
 const MAX_BYTES = 4 * 1024 * 1024;
 const OLDEST = { major: 4, minor: 4 };
+
+const LISTS = ['-encoders', '-decoders', '-filters', '-muxers', '-demuxers'];
+/** Without these nothing can be transcoded; builds that were made for one purpose leave them out. */
+const NEEDED = {
+  filters: ['aformat', 'aresample', 'format', 'scale', 'select', 'setsar', 'split'],
+  muxers: ['flv'],
+  demuxers: ['flv', 'matroska'],
+};
 
 /** What a look at a program gave: an ffmpeg, or why it is none. */
 export type Probed = { readonly ffmpeg: Ffmpeg } | { readonly reason: string };
@@ -33,20 +41,26 @@ export async function probeFfmpeg(path: string, origin: Ffmpeg['origin'], clock:
     version.major < OLDEST.major || (version.major === OLDEST.major && version.minor < OLDEST.minor);
   if (isOld)
     return { reason: `is version ${version.text}; ${OLDEST.major}.${OLDEST.minor} is the oldest that works` };
-  const lists = await Promise.all([ask('-encoders'), ask('-decoders'), ask('-filters')]);
+  const lists = await Promise.all(LISTS.map(ask));
   const failed = lists.find((list) => !isGood(list));
   if (failed !== undefined) return { reason: reasonOf(failed, path) };
-  const [encoders, decoders, filters] = lists.map(({ stdout }) => stdout.toString());
-  return {
-    ffmpeg: {
-      path,
-      origin,
-      version,
-      encoders: parseCodecs(encoders ?? ''),
-      decoders: parseCodecs(decoders ?? ''),
-      filters: parseFilters(filters ?? ''),
-    },
+  const [encoders = '', decoders = '', filters = '', muxers = '', demuxers = ''] = lists.map(({ stdout }) =>
+    stdout.toString(),
+  );
+  const ffmpeg: Ffmpeg = {
+    path,
+    origin,
+    version,
+    encoders: parseCodecs(encoders),
+    decoders: parseCodecs(decoders),
+    filters: parseFilters(filters),
   };
+  const lacks = [
+    ...NEEDED.filters.filter((name) => !ffmpeg.filters.has(name)).map((name) => `filter ${name}`),
+    ...NEEDED.muxers.filter((name) => !parseFormats(muxers).has(name)).map((name) => `muxer ${name}`),
+    ...NEEDED.demuxers.filter((name) => !parseFormats(demuxers).has(name)).map((name) => `demuxer ${name}`),
+  ];
+  return lacks.length === 0 ? { ffmpeg } : { reason: `was built without ${lacks.join(', ')}` };
 }
 
 function isGood({ ended, code }: RunResult): boolean {
