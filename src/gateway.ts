@@ -31,6 +31,8 @@ import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
 import { type GatewayEvents, type Logger, StreamReporter } from './servers/stream-reporter.ts';
 import { systemClock } from './servers/system-clock.ts';
 import { openStorage, type Storage } from './storage/open-storage.ts';
+import { makeFfmpegFinder } from './transcode/ffmpeg/finder.ts';
+import { Transcoding } from './transcode/transcoding.ts';
 
 const VERSION = readVersion();
 /** Application whose streams are at `/hls/<name>.m3u8`. */
@@ -110,6 +112,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #reporter: StreamReporter;
   readonly #hooks: Hooks;
   readonly #streamHooks: StreamHooks;
+  readonly #transcoding: Transcoding;
   readonly #rtmp: RtmpServer;
   readonly #counters = new RequestCounters();
   readonly #figures = new PackagingFigures();
@@ -148,6 +151,12 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       onState: (stream) => this.#streamChanged(stream),
       onEpoch: (stream, epoch) => this.#reporter.epochBegan(stream, epoch),
       onSinkFault: (stream, error) => this.#outputFailed(stream, error),
+    });
+    this.#transcoding = new Transcoding({
+      clock: systemClock,
+      ffmpeg: makeFfmpegFinder({ configured: () => this.#startConfig.transcode.ffmpeg, clock: systemClock }),
+      settings: (app) => (app === null ? this.#config : this.#settingsOf(app)),
+      onLadder: (stream, event) => this.#reporter.ladder(stream, event),
     });
     this.#gatekeeper = new Gatekeeper({
       settings: (app) => this.#settingsOf(app),
@@ -196,6 +205,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#config = config;
     this.#settings = settingsByApp(config);
     this.#outputs?.settingsChanged();
+    this.#transcoding.settingsChanged();
     return { live, restart };
   }
 
@@ -266,6 +276,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         onRequest: () => {
           this.#lastViewerAt = systemClock.now();
         },
+        onWanted: (app, name, rendition) => {
+          const stream = this.#registry.get(app, name);
+          return stream !== null && this.#transcoding.wanted(stream, rendition);
+        },
       },
       open: {
         rtmpPort: () => this.#rtmp.port,
@@ -289,6 +303,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         storeBytes: () => this.#storage?.store.bytes ?? 0,
         denied: () => this.#gatekeeper.denied,
         hooks: () => this.#hooks.figures(),
+        transcoding: () => this.#transcoding.figures,
       },
       counters: this.#counters,
       incidents: this.#httpIncidents,
@@ -330,6 +345,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         this.#reporter.segmentListed(stream);
         this.#streamHooks.segmentListed(stream);
       },
+      prepare: (stream, packager) => this.#transcoding.prepare(stream, packager),
       onStoreError: (stream, error, uri) => this.#reporter.segmentLost(stream, error, uri),
     });
     this.#outputs = outputs;
@@ -354,7 +370,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   #viewed(): [Stream, StreamView][] {
     const now = systemClock.now();
     return this.#registry.list().flatMap((stream): [Stream, StreamView][] => {
-      const view = viewStream(stream, this.#outputOf(stream), now, DEFAULT_APP);
+      const renditions = this.#transcoding.renditions(stream);
+      const view = viewStream(stream, this.#outputOf(stream), renditions, now, DEFAULT_APP);
       return view === null ? [] : [[stream, view]];
     });
   }
@@ -396,6 +413,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     }
     // Where the next process goes on with the playlists they do not end: the streams only lose their publishers.
     const rtmpClosed = this.#rtmp.close();
+    if (!goesOn) await this.#outputs?.ended();
     await this.#outputs?.save();
     await this.#storage?.settled();
     // Without a next process viewers still have to get to the end of the playlists.

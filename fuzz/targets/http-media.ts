@@ -56,6 +56,7 @@ async function packagedStream(): Promise<HlsPackager> {
     resume: null,
     beforeListing: null,
     onListed: () => {},
+    onDropped: () => {},
     onStoreError: (error) => {
       throw error;
     },
@@ -79,6 +80,7 @@ async function server(): Promise<FastifyInstance> {
     find: (application, name) => (application === 'live' && name === 'test' ? [packager] : []),
     access: OPEN_ACCESS,
     onRequest: () => {},
+    onWanted: () => false,
   });
   await fastify.ready();
   return fastify;

@@ -45,6 +45,7 @@ export async function fuzz(data: Buffer): Promise<void> {
     resume: null,
     beforeListing: null,
     onListed: () => {},
+    onDropped: () => {},
     onStoreError: (error) => faults.push(error),
   });
   stream.addSink(packetChecker());
@@ -128,7 +129,7 @@ function packetChecker(): MediaSink {
 }
 
 function checkPlaylists(packager: HlsPackager): void {
-  const { window } = packager;
+  const { window } = packager.rendition;
   if (window.segments.length === 0) return;
   check(window.ended, 'no end of the playlist');
   window.segments.forEach(({ mediaSequence, duration, programDateTime }, index) => {
@@ -137,7 +138,7 @@ function checkPlaylists(packager: HlsPackager): void {
     check(Math.round(secondsFromTicks(duration)) <= window.targetDuration, 'longer than the target duration');
     check(Number.isFinite(programDateTime), 'no program date time');
   });
-  const variant = packager.variant('test/media.m3u8');
+  const variant = packager.rendition.variant('test/media.m3u8');
   const text = renderMediaPlaylist(window) + (variant === null ? '' : renderMultivariantPlaylist([variant]));
   check(!/NaN|Infinity|undefined|null|-\d+\.\d+,/.test(text), `a playlist with ${text}`);
 }
@@ -153,9 +154,9 @@ function checkState(stream: Stream, packager: HlsPackager): void {
     savedAt: startedAt,
     startedAt,
     end,
-    rendition: packager.state,
+    rendition: packager.rendition.state,
     nextMediaSequence: packager.nextMediaSequence,
-    nextDiscontinuitySequence: packager.nextDiscontinuitySequence,
+    nextDiscontinuitySequence: packager.rendition.nextDiscontinuitySequence,
   };
   const again = decodeState(encodeState(state), streamFolder(app, name));
   check(typeof again !== 'string', `the state ${again}`);

@@ -20,8 +20,10 @@ export interface HookRun {
   readonly started: boolean;
   /** Resolves when it is gone. Never rejects. */
   readonly finished: Promise<HookOutcome>;
-  /** Ends it, which is no failure. With a patience of 0 at once. */
-  stop(patienceMs?: number): void;
+  /** Asks it to end, and kills it when it does not: that is no failure. */
+  stop(): void;
+  /** Kills it. */
+  kill(): void;
 }
 
 /** @param timeoutMs after which it is ended; null when it may run for ever */
@@ -55,10 +57,14 @@ export function startHook(
   return {
     started: child.pid !== null,
     finished,
-    stop: (patienceMs) => {
+    stop: () => {
       // One that was late before stays a failure.
       stopped ||= !late;
-      void child.stop(patienceMs);
+      void child.stop();
+    },
+    kill: () => {
+      stopped ||= !late;
+      void child.kill();
     },
   };
 }

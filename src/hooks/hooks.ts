@@ -73,7 +73,7 @@ export function makeHooks({ settings, clock, tell }: HooksOptions): Hooks {
     const command = hookCommand(hook, values);
     if (typeof command === 'string') {
       const refused: HookOutcome = { failure: `was not started: ${command}`, exitCode: null, stderr: '' };
-      return { started: false, finished: Promise.resolve(refused), stop: () => {} };
+      return { started: false, finished: Promise.resolve(refused), stop: () => {}, kill: () => {} };
     }
     const timeoutMs = hook.on === 'live' ? null : (hook.timeout ?? DEFAULT_TIMEOUT_S) * 1000;
     const run = startHook(command, timeoutMs, clock);
@@ -180,7 +180,7 @@ export function makeHooks({ settings, clock, tell }: HooksOptions): Hooks {
       const inTime = await within(withinMs, ended);
       closed = true;
       if (inTime) return;
-      for (const run of runs) run.stop(0);
+      for (const run of runs) run.kill();
       await within(KILLED_WITHIN_MS, ended);
     },
   };

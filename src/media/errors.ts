@@ -35,6 +35,8 @@ export const ERRORS = {
     'Publishing is not allowed with this stream key or from this address. Check the stream key in the encoder.',
   SLUICE_PUBLISH_KICKED:
     'An operator ended this stream; its name is refused for a while. Ask them, or publish again later.',
+  SLUICE_RENDITION_STARTING:
+    'This rendition is encoded only while somebody watches it, and begins now. Ask again.',
   SLUICE_RTMP_BAD_CHUNK: 'The RTMP chunk stream is not decodable. The connection is closed.',
   SLUICE_RTMP_BAD_MESSAGE:
     'An RTMP control message or command has impossible content. The connection is closed.',

@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { renderMediaPlaylist, renderMultivariantPlaylist } from '../formats/m3u8/playlist.ts';
 import type { Stream } from '../live/stream.ts';
 import { streamFolder } from '../live/stream-name.ts';
+import type { MediaSink } from '../media/packet.ts';
 import { HlsPackager, type HlsPackagerOptions } from './hls-packager.ts';
 import type { PackagingFigures } from './packaging-figures.ts';
 import type { StreamState } from './rendition-state.ts';
 import type { PlaylistFiles, StreamJournal } from './segment-store.ts';
+import { MEDIA_PLAYLIST, offeredVariants, playlistName } from './variants.ts';
 
-/** File name of a stream's media playlist inside its folder. */
-export const MEDIA_PLAYLIST = 'media.m3u8';
-/** … and of its multivariant playlist, where a web server maps `<name>.m3u8` to it. */
+/** File name of the multivariant playlist in the folder, where a web server maps `<name>.m3u8` to it. */
 const MULTIVARIANT_PLAYLIST = 'multivariant.m3u8';
 /** Ended playlists stay at least this long, however short they were. */
 const SHORTEST_AFTERLIFE_MS = 10_000;
@@ -42,9 +42,20 @@ export interface HlsOutputsOptions extends Pick<HlsPackagerOptions, 'clock' | 's
   readonly isOpen: (app: string) => boolean;
   /** Totals over all streams. */
   readonly figures: PackagingFigures;
+  /**
+   * What stands between a stream and its packager: it hands on what it gets, perhaps in other codecs, and may add
+   * renditions. Absent: nothing.
+   */
+  readonly prepare?: (stream: Stream, packager: HlsPackager) => PreparingSink;
   /** A playlist has changed. */
   readonly onListed: (stream: Stream) => void;
   readonly onStoreError: (stream: Stream, error: unknown, uri: string) => void;
+}
+
+/** A sink that may take a while. */
+export interface PreparingSink extends MediaSink {
+  /** Resolves when everything before `close` has been handed on. */
+  settled(): Promise<void>;
 }
 
 /** Where a name goes on when it is published again. */
@@ -57,6 +68,7 @@ type Numbers = Pick<StreamState, 'nextMediaSequence' | 'nextDiscontinuitySequenc
 export class HlsOutputs {
   readonly #options: HlsOutputsOptions;
   readonly #packagers = new Map<Stream, HlsPackager>();
+  readonly #preparing = new Map<Stream, PreparingSink>();
   /** By app/name, newest first. */
   readonly #byPath = new Map<string, readonly HlsPackager[]>();
   /** The same by folder, for the names of files. */
@@ -92,7 +104,7 @@ export class HlsOutputs {
     const folder = folderOf(stream);
     const predecessors = this.#byFolder.get(folder) ?? [];
     // What is remembered came after whatever predecessor is still there.
-    const before: Numbers = resume ?? this.#remembered.get(folder) ?? predecessors[0] ?? NOTHING;
+    const before = resume ?? this.#remembered.get(folder) ?? numbersOf(predecessors[0]);
     this.#remembered.delete(folder);
     const now = clock.now();
     let saved = before.nextDiscontinuitySequence;
@@ -103,8 +115,10 @@ export class HlsOutputs {
       store,
       storePrefix: `${folder}/`,
       maxBytes: MAX_STREAM_BYTES,
-      segmentName: (number) =>
-        `${Math.floor(now).toString(36)}-${number}-${randomBytes(SECRET_BYTES).toString('hex')}.ts`,
+      segmentName: (number, rendition) => {
+        const name = `${Math.floor(now).toString(36)}-${number}-${randomBytes(SECRET_BYTES).toString('hex')}.ts`;
+        return rendition === undefined ? name : `${rendition}-${name}`;
+      },
       // A playlist that goes on cannot have a hole in its numbers. A new one starts at the seconds since 1970: they
       // never fall back, also not when nothing was remembered, and segments are not shorter than a second.
       firstMediaSequence:
@@ -117,23 +131,35 @@ export class HlsOutputs {
       beforeListing: journal !== null && persistent ? save : null,
       onListed: () => {
         // Without the segments only the numbers matter, and only those that the time of day does not give.
-        const next = packager.nextDiscontinuitySequence;
+        const next = packager.rendition.nextDiscontinuitySequence;
         if (!persistent && next !== saved) void save();
         saved = next;
         this.#writePlaylists(stream, packager);
         onListed(stream);
+      },
+      onDropped: (name) => {
+        void this.#options.playlistFiles?.deletePlaylist(`${folder}/${playlistName(name)}`);
+        this.#writePlaylists(stream, packager);
       },
       onStoreError: (error, uri) => onStoreError(stream, error, uri),
       figures: this.#options.figures,
     });
     this.#packagers.set(stream, packager);
     this.#setPackagers(stream, [packager, ...predecessors]);
-    stream.addSink(packager);
+    const preparing = this.#options.prepare?.(stream, packager);
+    if (preparing !== undefined) this.#preparing.set(stream, preparing);
+    stream.addSink(preparing ?? packager);
   }
 
   /** Resolves when everything cut so far is listed. */
   async settled(): Promise<void> {
     await Promise.all([...this.#packagers.values()].map((packager) => packager.settled()));
+  }
+
+  /** Resolves when everything of streams that are closed is listed. */
+  async ended(): Promise<void> {
+    await Promise.all([...this.#preparing.values()].map((preparing) => preparing.settled()));
+    await this.settled();
   }
 
   /** Writes every stream down for the next process. */
@@ -143,7 +169,7 @@ export class HlsOutputs {
     await Promise.all(
       [...this.#packagers].map(([stream, packager]) => {
         // A playlist that has its ENDLIST is never gone on with.
-        const goesOn = persistent && !packager.window.ended;
+        const goesOn = persistent && !packager.rendition.window.ended;
         return this.#save(stream, packager, goesOn);
       }),
     );
@@ -158,10 +184,12 @@ export class HlsOutputs {
   async retire(stream: Stream, gone: () => void): Promise<void> {
     const packager = this.#packagers.get(stream);
     if (packager === undefined) return;
+    await this.#preparing.get(stream)?.settled();
+    this.#preparing.delete(stream);
     await packager.settled();
-    const empty = packager.window.segments.length === 0;
+    const empty = packager.rendition.window.segments.length === 0;
     if (!empty) await this.#save(stream, packager, false);
-    const afterlife = empty ? 0 : Math.max(packager.windowMs, SHORTEST_AFTERLIFE_MS);
+    const afterlife = empty ? 0 : Math.max(packager.rendition.windowMs, SHORTEST_AFTERLIFE_MS);
     this.#options.clock.after(afterlife, () => {
       this.#forget(stream, packager);
       gone();
@@ -192,10 +220,9 @@ export class HlsOutputs {
     this.#setPackagers(stream, left);
     // A short one may go before its predecessor, whose numbers are older.
     if (packager === packagers[0] && !this.#remembered.has(folder)) {
-      const { nextMediaSequence, nextDiscontinuitySequence } = packager;
-      this.#remember(folder, { nextMediaSequence, nextDiscontinuitySequence });
+      this.#remember(folder, numbersOf(packager));
     }
-    if (left.length === 0) this.#deletePlaylists(folder);
+    if (left.length === 0) this.#deletePlaylists(folder, [packager]);
   }
 
   #setPackagers(stream: Stream, packagers: readonly HlsPackager[]): void {
@@ -221,27 +248,37 @@ export class HlsOutputs {
   /** To be called when other settings hold: playlists that not everybody may have any more go from the disk. */
   settingsChanged(): void {
     for (const stream of this.#packagers.keys()) {
-      if (!this.#options.isOpen(stream.app)) this.#deletePlaylists(folderOf(stream));
+      const folder = folderOf(stream);
+      if (!this.#options.isOpen(stream.app)) this.#deletePlaylists(folder, this.#byFolder.get(folder) ?? []);
     }
   }
 
-  #deletePlaylists(folder: string): void {
-    for (const file of [MEDIA_PLAYLIST, MULTIVARIANT_PLAYLIST]) {
+  #deletePlaylists(folder: string, packagers: readonly HlsPackager[]): void {
+    const aligned = packagers.flatMap((packager) => [...packager.aligned.keys()].map(playlistName));
+    for (const file of [MEDIA_PLAYLIST, MULTIVARIANT_PLAYLIST, ...aligned]) {
       void this.#options.playlistFiles?.deletePlaylist(`${folder}/${file}`);
     }
   }
 
   #writePlaylists(stream: Stream, packager: HlsPackager): void {
     const { playlistFiles: files, isOpen } = this.#options;
-    const variant = packager.variant(`${stream.name}/${MEDIA_PLAYLIST}`);
-    if (files === null || variant === null || !isOpen(stream.app)) return;
+    const variants = offeredVariants(packager, (file) => `${stream.name}/${file}`);
+    if (files === null || variants.length === 0 || !isOpen(stream.app)) return;
     const folder = folderOf(stream);
-    files.putPlaylist(`${folder}/${MEDIA_PLAYLIST}`, renderMediaPlaylist(packager.window));
-    files.putPlaylist(`${folder}/${MULTIVARIANT_PLAYLIST}`, renderMultivariantPlaylist([variant]));
+    files.putPlaylist(`${folder}/${MEDIA_PLAYLIST}`, renderMediaPlaylist(packager.rendition.window));
+    for (const [name, { current }] of packager.aligned) {
+      if (current === null) continue;
+      files.putPlaylist(`${folder}/${playlistName(name)}`, renderMediaPlaylist(current.window));
+    }
+    files.putPlaylist(`${folder}/${MULTIVARIANT_PLAYLIST}`, renderMultivariantPlaylist(variants));
   }
 }
 
-const NOTHING: Numbers = { nextMediaSequence: 0, nextDiscontinuitySequence: 0 };
+function numbersOf(packager: HlsPackager | undefined): Numbers {
+  if (packager === undefined) return { nextMediaSequence: 0, nextDiscontinuitySequence: 0 };
+  const { nextDiscontinuitySequence } = packager.rendition;
+  return { nextMediaSequence: packager.nextMediaSequence, nextDiscontinuitySequence };
+}
 
 function pathOf({ app, name }: Stream): string {
   return `${app}/${name}`;
@@ -258,15 +295,15 @@ function stateOf(
   savedAt: number,
 ): StreamState {
   const { app, name, startedAt, end } = stream;
-  const { nextMediaSequence, nextDiscontinuitySequence, state } = packager;
+  const { nextMediaSequence, rendition } = packager;
   return {
     app,
     name,
     savedAt,
     startedAt: startedAt ?? savedAt,
     end,
-    rendition: withRendition ? state : null,
+    rendition: withRendition ? rendition.state : null,
     nextMediaSequence,
-    nextDiscontinuitySequence,
+    nextDiscontinuitySequence: rendition.nextDiscontinuitySequence,
   };
 }

@@ -1,72 +1,52 @@
 import { readX264Settings } from '../codecs/x264-settings.ts';
-import type { MediaWindow, SegmentInfo, Variant } from '../formats/m3u8/playlist.ts';
+import type { SegmentInfo } from '../formats/m3u8/playlist.ts';
 import { reasonNotInTs, TsMuxer } from '../formats/mpegts/muxer.ts';
-import type { Clock } from '../media/clock.ts';
 import { SluiceError } from '../media/errors.ts';
 import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
-import {
-  type EpochMs,
-  msFromTicks,
-  secondsFromTicks,
-  type Ticks,
-  ticksFromSamples,
-  ticksFromSeconds,
-} from '../media/time.ts';
+import { type Ticks, ticksFromSamples, ticksFromSeconds } from '../media/time.ts';
 import type { AudioTrack, Track, VideoTrack } from '../media/track.ts';
 import type { Warning } from '../media/warning.ts';
-import { BandwidthMeter } from './bandwidth.ts';
+import { AlignedRendition, type LeadingSegment } from './aligned-rendition.ts';
 import { FrameRateMeter } from './frame-rate.ts';
-import { type ListedFigures, PackagingFigures } from './packaging-figures.ts';
 import { packagingWarnings } from './packaging-warnings.ts';
-import type { RenditionDescription, RenditionState } from './rendition-state.ts';
-import { SegmentHistory } from './segment-history.ts';
-import type { SegmentStore } from './segment-store.ts';
+import { type Numbering, Rendition, type RenditionOptions } from './rendition.ts';
+import type { RenditionDescription } from './rendition-state.ts';
 import { Segmenter } from './segmenter.ts';
 import { chooseTargetDuration, longestSegment } from './target-duration.ts';
 import { WallAnchor } from './wall-anchor.ts';
 
 /** Larger segments are cut wherever they are; nobody can play a rate this high over HTTP anyway. */
 const MAX_SEGMENT_BYTES = 50 * 1024 * 1024;
-/** What may wait for the store; when it hangs, later segments are lost rather than filling the memory. */
-const MAX_UNSTORED_BYTES = 64 * 1024 * 1024;
 const DEFAULT_FRAME = ticksFromSeconds(0.04);
 
-export interface HlsPackagerOptions {
-  readonly clock: Clock;
-  readonly store: SegmentStore;
-  /** Where this rendition's segments live in the store; ends with a slash or is empty. */
-  readonly storePrefix: string;
-  /** What a segment is called, by its number in this rendition. Never the same twice, for all times. */
-  readonly segmentName: (number: number) => string;
+export interface HlsPackagerOptions extends RenditionOptions {
+  /** What a segment is called, by its number, and in which aligned rendition. Never the same twice, for all times. */
+  readonly segmentName: (number: number, rendition?: string) => string;
   /** EXT-X-MEDIA-SEQUENCE of the first segment. */
   readonly firstMediaSequence: number;
-  /** EXT-X-DISCONTINUITY-SEQUENCE of the first segment. Small: hls.js uses it as an array index. */
-  readonly firstDiscontinuitySequence: number;
   /** Seconds. */
   readonly segmentDuration: number;
   /** Seconds; keyframes further apart than this do not make longer segments. */
   readonly maxSegmentDuration: number;
-  readonly listedSegments: number;
   /** What the listed and retired segments may take together; a stream that needs more fails. */
   readonly maxBytes: number;
-  /** A segment could not be stored and is not listed, or could not be deleted. */
-  readonly onStoreError: (error: unknown, uri: string) => void;
-  /** What was listed before a restart, whose segments the store has; null for a new rendition. */
-  readonly resume: RenditionState | null;
-  /**
-   * The store has a new segment, and `packager.state` includes it. It is listed when this resolves, so that nothing
-   * that a player has seen is forgotten in a crash.
-   */
-  readonly beforeListing: (() => Promise<void>) | null;
-  /** The playlist has changed. */
-  readonly onListed: () => void;
-  /** Where totals of several packagers are kept. */
-  readonly figures?: PackagingFigures;
+  /** An aligned rendition is no longer there. */
+  readonly onDropped: (name: string) => void;
+}
+
+/** Told where the segments begin and what became of them, so that other renditions can be cut alike. */
+export interface CutObserver {
+  /** The packet that is being delivered begins a segment. Numbers only grow. */
+  segmentBegan(number: number): void;
+  segmentListed(number: number, segment: LeadingSegment): void;
+  /** It will never be listed. */
+  segmentLost(number: number): void;
 }
 
 interface OpenSegment {
+  readonly number: number;
   readonly start: Ticks;
-  readonly discontinuity: boolean;
+  discontinuity: boolean;
   readonly independent: boolean;
   /** How much later than decoded its first picture is shown. */
   readonly delay: Ticks;
@@ -82,20 +62,18 @@ export class HlsPackager implements MediaSink {
   readonly #options: HlsPackagerOptions;
   readonly #muxer = new TsMuxer();
   readonly #segmenter: Segmenter;
-  readonly #history: SegmentHistory;
-  readonly #bandwidth = new BandwidthMeter();
+  readonly #rendition: Rendition;
+  readonly #aligned = new Map<string, AlignedRendition>();
   readonly #frameRate = new FrameRateMeter();
   readonly #anchor = new WallAnchor();
   #video: VideoTrack | null = null;
   #audio: AudioTrack | null = null;
   #tracks: readonly Track[] = [];
   #segment: OpenSegment | null = null;
-  /** The newest listed segment's media: what a change announces only once there is a segment of it. */
-  #described: RenditionDescription | null = null;
   /** Given out when a segment is listed, so that one the store refused leaves no hole in the numbers. */
   #nextMediaSequence: number;
-  /** Number of the next segment's name. */
-  #nextName: number;
+  /** Of the next segment to begin. */
+  #nextNumber: number;
   /** The store refused a segment since the last one listed. */
   #lost = false;
   #targetDuration: number | null = null;
@@ -104,68 +82,40 @@ export class HlsPackager implements MediaSink {
   #announcedKeyframeInterval: Ticks | null = null;
   #lastFrame: { track: Track; dts: Ticks } | null = null;
   #forcedCuts = 0;
-  /** What viewers see; behind the history while a new segment is being written down. */
-  #published: MediaWindow;
-  /** Bytes handed to the store and not stored yet. */
-  #unstoredBytes = 0;
-  readonly #figures: PackagingFigures;
-  #newest: ListedFigures | null = null;
-  /** Store writes in order; the playlist follows it. */
-  #writing: Promise<void> = Promise.resolve();
+  #observer: CutObserver | null = null;
 
   constructor(options: HlsPackagerOptions) {
     this.#options = options;
-    this.#figures = options.figures ?? new PackagingFigures();
     this.#segmenter = new Segmenter(
       ticksFromSeconds(options.segmentDuration),
       longestSegment(options.maxSegmentDuration),
     );
-    this.#history = new SegmentHistory(options.listedSegments, options.firstDiscontinuitySequence);
-    if (options.resume !== null) this.#resume(options.resume);
-    this.#published = this.#history.window;
+    this.#rendition = new Rendition(options);
+    if (options.resume !== null) {
+      this.#targetDuration = options.resume.targetDuration;
+      this.#segmenter.limit(this.#limit());
+    }
     this.#nextMediaSequence = options.firstMediaSequence;
-    this.#nextName = options.firstMediaSequence;
+    this.#nextNumber = options.firstMediaSequence;
   }
 
-  /** What the playlist lists; its `segments` are empty before the first one is finished. */
-  get window(): MediaWindow {
-    return this.#published;
+  /** The rendition that is cut here: the source as it came. */
+  get rendition(): Rendition {
+    return this.#rendition;
   }
 
-  /** What it takes to go on after a restart; null before the first segment. */
-  get state(): RenditionState | null {
-    if (this.#described === null) return null;
-    return {
-      ...this.#history.window,
-      retired: this.#history.retired,
-      description: this.#described,
-      bandwidth: { peak: this.#bandwidth.peak, average: this.#bandwidth.average },
-    };
-  }
-
-  /** Listed media in ms: how long an ended playlist and its segments are worth keeping. */
-  get windowMs(): number {
-    return msFromTicks(this.#history.duration);
+  /** Other renditions of the same time, by name, in the order in which they were added. */
+  get aligned(): ReadonlyMap<string, AlignedRendition> {
+    return this.#aligned;
   }
 
   get nextMediaSequence(): number {
     return this.#nextMediaSequence;
   }
 
-  /** What a stream that follows this one under the same name begins with. */
-  get nextDiscontinuitySequence(): number {
-    const { discontinuitySequence, segments } = this.#history.window;
-    return discontinuitySequence + segments.filter((segment) => segment.discontinuity).length + 1;
-  }
-
   /** Seconds; null before the first segment. */
   get targetDuration(): number | null {
     return this.#targetDuration;
-  }
-
-  /** The newest segment listed; null before the first. */
-  get newest(): ListedFigures | null {
-    return this.#newest;
   }
 
   /** The tracks that the segments carry. */
@@ -185,25 +135,49 @@ export class HlsPackager implements MediaSink {
     });
   }
 
-  /** The variant to offer, measured; null before the first segment. `uri` is that of its media playlist. */
-  variant(uri: string): Variant | null {
-    if (this.#described === null || this.#published.segments.length === 0) return null;
-    return {
-      uri,
-      bandwidth: this.#bandwidth.peak,
-      averageBandwidth: this.#bandwidth.average,
-      ...this.#described,
-    };
+  /** Begins a rendition that follows the cuts of this one. */
+  align(name: string): AlignedRendition {
+    const { segmentName } = this.#options;
+    const rendition = new AlignedRendition({
+      ...this.#options,
+      segmentName: (number) => segmentName(number, name),
+    });
+    this.#aligned.set(name, rendition);
+    return rendition;
+  }
+
+  /** Takes a rendition away at once, with its segments: players go to another one. */
+  drop(name: string): void {
+    const rendition = this.#aligned.get(name);
+    if (rendition === undefined) return;
+    this.#aligned.delete(name);
+    this.#options.onDropped(name);
+    void rendition.discard();
+  }
+
+  /** At most one observer; null ends it. */
+  observe(observer: CutObserver | null): void {
+    this.#observer = observer;
+  }
+
+  /** What is being cut, or else the next segment, does not continue the one before: in no rendition. */
+  interrupt(): void {
+    if (this.#segment === null) this.#interrupted = true;
+    else this.#segment.discontinuity = true;
   }
 
   /** Whether this segment can be fetched. */
   has(uri: string): boolean {
-    return this.#history.has(uri);
+    return this.#rendition.has(uri) || [...this.#aligned.values()].some((aligned) => aligned.has(uri));
   }
 
   /** A finished segment by its name in the playlist; null when unknown or expired. */
   async segment(uri: string): Promise<Uint8Array | null> {
-    return this.#history.has(uri) ? this.#options.store.get(this.#options.storePrefix + uri) : null;
+    if (this.#rendition.has(uri)) return this.#rendition.segment(uri);
+    for (const aligned of this.#aligned.values()) {
+      if (aligned.has(uri)) return aligned.segment(uri);
+    }
+    return null;
   }
 
   epoch(epoch: Epoch): void {
@@ -215,12 +189,12 @@ export class HlsPackager implements MediaSink {
     this.#anchor.reset(epoch.start, epoch.startedAt);
     this.#frameRate.reset();
     this.#lastFrame = null;
-    this.#interrupted = this.#nextName > this.#options.firstMediaSequence || this.#options.resume !== null;
+    this.#interrupted = this.#nextNumber > this.#options.firstMediaSequence || this.#options.resume !== null;
   }
 
   packet(packet: Packet): void {
     if (!this.carries(packet.track)) return;
-    if (this.#history.bytes + this.#muxer.segmentBytes > this.#options.maxBytes) {
+    if (this.#rendition.bytes + this.#muxer.segmentBytes > this.#options.maxBytes) {
       throw new SluiceError('SLUICE_RTMP_LIMIT', 'the stream holds more bytes than its segments may');
     }
     const leading = this.#video ?? this.#audio;
@@ -252,34 +226,18 @@ export class HlsPackager implements MediaSink {
 
   close(): void {
     this.end();
-    this.#writing = this.#writing.then(() => {
-      this.#history.end();
-      this.#publish();
-    });
+    this.#rendition.end();
   }
 
   /** Resolves when everything handed to the store so far is listed. */
-  settled(): Promise<void> {
-    return this.#writing;
+  async settled(): Promise<void> {
+    await this.#rendition.settled();
   }
 
   /** Deletes every segment. The packager must not be used afterwards. */
   async discard(): Promise<void> {
-    await this.#writing;
-    await Promise.all(this.#history.uris().map((uri) => this.#delete(uri)));
-  }
-
-  #resume(state: RenditionState): void {
-    this.#history.resume(state);
-    this.#targetDuration = state.targetDuration;
-    this.#segmenter.limit(this.#limit());
-    this.#described = state.description;
-    this.#bandwidth.resume(state.bandwidth.peak, state.bandwidth.average, this.#history.duration);
-  }
-
-  #publish(): void {
-    this.#published = this.#history.window;
-    this.#options.onListed();
+    const all = [this.#rendition, ...this.#aligned.values()];
+    await Promise.all(all.map((rendition) => rendition.discard()));
   }
 
   #limit(): Ticks {
@@ -288,7 +246,9 @@ export class HlsPackager implements MediaSink {
 
   #beginSegment(packet: Packet, leading: Track): void {
     const { dts, pts, keyframe, track } = packet;
+    const number = this.#nextNumber++;
     this.#segment = {
+      number,
       start: dts,
       discontinuity: this.#interrupted,
       independent: track === leading && keyframe,
@@ -298,6 +258,7 @@ export class HlsPackager implements MediaSink {
     this.#interrupted = false;
     this.#segmenter.begin(leading, dts, this.#segment.independent);
     this.#muxer.beginSegment();
+    this.#observer?.segmentBegan(number);
   }
 
   #measure({ track, dts }: Packet, leading: Track | null): void {
@@ -326,26 +287,51 @@ export class HlsPackager implements MediaSink {
     const closedAt = this.#options.clock.now();
     const duration = Math.min(end - segment.start, this.#limit());
     const data = this.#muxer.endSegment();
-    if (duration <= 0) return;
-    if (this.#targetDuration === null) this.#fixTargetDuration(duration);
-    const { clock, segmentName } = this.#options;
-    const uri = segmentName(this.#nextName++);
-    const { discontinuity, independent, start } = segment;
-    const programDateTime = this.#anchor.wallTime(start);
-    this.#anchor.observe(end, clock.now(), duration);
-    const info = { uri, duration, bytes: data.length, programDateTime, discontinuity, independent };
-    if (this.#unstoredBytes + data.length > MAX_UNSTORED_BYTES) {
-      // The hole is before the next segment, and behind those that wait.
-      this.#interrupted = true;
-      this.#figures.segmentsLost++;
-      this.#figures.storeErrors++;
-      const waiting = new SluiceError('SLUICE_STORE_BUSY', `${this.#unstoredBytes} bytes wait for the store`);
-      this.#options.onStoreError(waiting, uri);
+    const { number, discontinuity, independent, start } = segment;
+    if (duration <= 0) {
+      this.#observer?.segmentLost(number);
       return;
     }
-    const description = this.#describe();
-    this.#unstoredBytes += data.length;
-    this.#writing = this.#writing.then(() => this.#store(info, data, description, closedAt));
+    if (this.#targetDuration === null) this.#fixTargetDuration(duration);
+    const { clock, segmentName } = this.#options;
+    const programDateTime = this.#anchor.wallTime(start);
+    this.#anchor.observe(end, clock.now(), duration);
+    const taken = this.#rendition.add(
+      {
+        uri: segmentName(number),
+        duration,
+        programDateTime,
+        discontinuity,
+        independent,
+        data,
+        description: this.#describe(),
+        closedAt,
+      },
+      this.#numbering,
+      (listed) => this.#listed(number, listed),
+    );
+    if (taken) return;
+    // The hole is before the next segment, and behind those that wait.
+    this.#interrupted = true;
+    this.#observer?.segmentLost(number);
+  }
+
+  /** Numbers are given in the order in which the store took the segments: one that it refused leaves no hole. */
+  readonly #numbering: Numbering = ({ discontinuity }) => {
+    const interrupted = discontinuity || this.#lost;
+    this.#lost = false;
+    return { mediaSequence: this.#nextMediaSequence++, discontinuity: interrupted };
+  };
+
+  #listed(number: number, info: SegmentInfo | null): void {
+    if (info === null) {
+      this.#lost = true;
+      this.#observer?.segmentLost(number);
+      return;
+    }
+    const discontinuitySequence = this.#rendition.nextDiscontinuitySequence - 1;
+    const targetDuration = this.#targetDuration ?? 1;
+    this.#observer?.segmentListed(number, { info, discontinuitySequence, targetDuration });
   }
 
   #describe(): RenditionDescription {
@@ -357,49 +343,6 @@ export class HlsPackager implements MediaSink {
     };
   }
 
-  async #store(
-    info: Omit<SegmentInfo, 'mediaSequence'>,
-    data: Buffer,
-    description: RenditionDescription,
-    closedAt: EpochMs,
-  ): Promise<void> {
-    const { clock, store, storePrefix, onStoreError, beforeListing } = this.#options;
-    try {
-      await store.put(storePrefix + info.uri, data);
-    } catch (error) {
-      this.#lost = true;
-      this.#figures.segmentsLost++;
-      this.#figures.storeErrors++;
-      onStoreError(error, info.uri);
-      return;
-    } finally {
-      this.#unstoredBytes -= data.length;
-    }
-    const mediaSequence = this.#nextMediaSequence++;
-    const discontinuity = info.discontinuity || this.#lost;
-    this.#lost = false;
-    this.#bandwidth.add(info.bytes, info.duration, this.#targetDuration ?? 1);
-    this.#described = description;
-    this.#history.append({ ...info, mediaSequence, discontinuity }, clock.now());
-    if (beforeListing !== null) await beforeListing();
-    this.#publish();
-    const now = clock.now();
-    this.#figures.listing.observe((now - closedAt) / 1000);
-    const seconds = secondsFromTicks(info.duration);
-    this.#newest = { duration: seconds, lateness: (now - info.programDateTime) / 1000 - seconds };
-    await Promise.all(this.#history.takeExpired(clock.now()).map((uri) => this.#delete(uri)));
-  }
-
-  async #delete(uri: string): Promise<void> {
-    const { store, storePrefix, onStoreError } = this.#options;
-    try {
-      await store.delete(storePrefix + uri);
-    } catch (error) {
-      this.#figures.storeErrors++;
-      onStoreError(error, uri);
-    }
-  }
-
   #fixTargetDuration(first: Ticks): void {
     const { segmentDuration, maxSegmentDuration } = this.#options;
     this.#targetDuration = chooseTargetDuration({
@@ -409,7 +352,7 @@ export class HlsPackager implements MediaSink {
       announcedKeyframeInterval: this.#announcedKeyframeInterval,
     });
     this.#segmenter.limit(this.#limit());
-    this.#history.begin(this.#targetDuration);
+    this.#rendition.begin(this.#targetDuration);
   }
 }
 

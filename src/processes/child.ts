@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants, setPriority } from 'node:os';
-import { Readable, Writable } from 'node:stream';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { ownerMark } from './orphans.ts';
 import { TailText } from './tail-text.ts';
 
@@ -10,6 +10,8 @@ const MAX_STDERR = 8 * 1024;
 const KILL_AFTER_MS = 5000;
 /** How often it is looked whether what a child left behind is gone: its number may soon be another's. */
 const LOOK_INTERVAL_MS = 250;
+/** Between the end of a child and that of its pipes, which something that left the group may hold open for ever. */
+const PIPES_AFTER_MS = 5000;
 
 export interface ChildOptions {
   readonly command: string;
@@ -20,13 +22,15 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** 0 … 19: how far it stands behind others for the CPU. */
   readonly niceness?: number;
+  /** How long `stop` waits before it kills; 5000 when absent. */
+  readonly killAfterMs?: number;
 }
 
 export interface ChildExit {
   /** Null when a signal ended it, or when it never started. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** Why it could not be started: not there, not executable, wrong architecture, no descriptor left. */
+  /** Why it could not be started: not there, not executable, arguments too long, no descriptor left. */
   readonly error: Error | null;
 }
 
@@ -41,105 +45,115 @@ export interface Child {
   readonly stderr: string;
   /** Resolves when it is gone and its pipes are closed. Never rejects. */
   readonly exited: Promise<ChildExit>;
-  /**
-   * Asks the group to end, and kills it when it does not; `exited` tells when it is gone.
-   *
-   * @param patienceMs how long it is waited; with 0 it is killed at once, also after an earlier call
-   */
-  stop(patienceMs?: number): Promise<ChildExit>;
+  /** Asks the group to end, and kills it when it does not; `exited` tells when it is gone. */
+  stop(): Promise<ChildExit>;
+  /** Ends the group at once. */
+  kill(): Promise<ChildExit>;
 }
 
-/**
- * Starts a program by its arguments, without a shell. Never throws: what goes wrong is in `exited`. When it ends, what it
- * has started ends too, as far as that has stayed in its group.
- */
+/** Starts a program by its arguments, without a shell. Never throws: what goes wrong is in `exited`. */
 export function startChild(options: ChildOptions): Child {
+  let child: ChildProcess;
+  try {
+    child = spawn(options.command, options.args, {
+      // A group of its own, so that what it starts ends with it.
+      detached: true,
+      windowsHide: true,
+      stdio: ['pipe', 'pipe', 'pipe', ...Array<'pipe'>(options.extraOutputs ?? 0).fill('pipe')],
+      env: { ...process.env, ...options.env, ...ownerMark() },
+    });
+  } catch (error) {
+    // Arguments that are too long or contain a zero byte, and few others; most failures are events.
+    return unstarted(error instanceof Error ? error : new Error(String(error)), options.extraOutputs ?? 0);
+  }
+  return supervise(child, options);
+}
+
+function supervise(child: ChildProcess, options: ChildOptions): Child {
   const stderr = new TailText(MAX_STDERR);
-  const child = trySpawn(options);
-  if (child instanceof Error) return notStarted(options, Promise.resolve(withoutStart(child)));
-  const exited = exitOf(child);
-  // Without a descriptor for its pipes it has none.
-  if (child.stdio === undefined) return notStarted(options, exited);
   // A child that ends early closes its input; that is told by its exit.
   child.stdin?.on('error', () => {});
   child.stderr?.on('error', () => {}).on('data', (chunk: Buffer) => stderr.append(chunk));
-  const outputs = child.stdio.filter((_, index) => index === 1 || index > 2) as Readable[];
+  // Without descriptors left there are no pipes.
+  const outputs = Array.from({ length: 1 + (options.extraOutputs ?? 0) }, (_, index) => {
+    const pipe = child.stdio?.[index === 0 ? 1 : index + 2] as Readable | null | undefined;
+    return pipe ?? closedStream();
+  });
   for (const output of outputs) output.on('error', () => {});
   lowerPriority(child, options.niceness ?? 0);
-  const { pid } = child;
-  if (pid !== undefined) child.once('exit', () => endRest(pid));
+  const exited = exitOf(child);
   let stopping = false;
   return {
-    pid: pid ?? null,
-    stdin: child.stdin as Writable,
+    pid: child.pid ?? null,
+    stdin: child.stdin ?? closedStream(),
     outputs,
     get stderr() {
       return stderr.text;
     },
     exited,
-    stop: (patienceMs = KILL_AFTER_MS) => {
-      if (pid !== undefined && (!stopping || patienceMs === 0)) {
+    stop: () => {
+      if (!stopping && child.pid !== undefined && !isGone(child)) {
         stopping = true;
-        stopGroup(child, pid, exited, patienceMs);
+        stopGroup(child.pid, exited, options.killAfterMs ?? KILL_AFTER_MS);
       }
+      return exited;
+    },
+    kill: () => {
+      stopping = true;
+      if (child.pid !== undefined && !isGone(child)) signalGroup(child.pid, 'SIGKILL');
       return exited;
     },
   };
 }
 
-/** Some failures are thrown, such as arguments that are too long; others come as an event. */
-function trySpawn({ command, args, env, extraOutputs = 0 }: ChildOptions): ChildProcess | Error {
-  try {
-    return spawn(command, args, {
-      // A group of its own, so that what it starts ends with it.
-      detached: true,
-      windowsHide: true,
-      stdio: ['pipe', 'pipe', 'pipe', ...Array<'pipe'>(extraOutputs).fill('pipe')],
-      env: { ...process.env, ...env, ...ownerMark() },
-    });
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
-  }
-}
-
-function withoutStart(error: Error): ChildExit {
-  return { code: null, signal: null, error };
-}
-
-function notStarted({ extraOutputs = 0 }: ChildOptions, exited: Promise<ChildExit>): Child {
+/** What a caller gets when not even the attempt was possible. */
+function unstarted(error: Error, extraOutputs: number): Child {
+  const exited = Promise.resolve({ code: null, signal: null, error });
   return {
     pid: null,
-    stdin: new Writable({ write: (_chunk, _encoding, done) => done() }),
-    outputs: Array.from({ length: 1 + extraOutputs }, () => Readable.from([])),
+    stdin: closedStream(),
+    outputs: Array.from({ length: 1 + extraOutputs }, closedStream),
     stderr: '',
     exited,
     stop: () => exited,
+    kill: () => exited,
   };
+}
+
+function closedStream(): PassThrough {
+  const stream = new PassThrough();
+  stream.on('error', () => {});
+  stream.destroy();
+  return stream;
 }
 
 function exitOf(child: ChildProcess): Promise<ChildExit> {
   return new Promise((resolve) => {
-    let failed: Error | null = null;
     child.once('error', (error) => {
-      failed = error;
-      if (child.pid === undefined) resolve(withoutStart(error));
+      if (child.pid === undefined) resolve({ code: null, signal: null, error });
     });
-    child.once('close', (code, signal) => resolve({ code, signal, error: failed }));
+    child.once('exit', (code, signal) => {
+      const { pid } = child;
+      // What it started and left behind does not outlive it by much: it may have something to finish.
+      if (pid !== undefined) endRest(pid);
+      const timer = setTimeout(() => {
+        for (const pipe of child.stdio) pipe?.destroy();
+      }, PIPES_AFTER_MS);
+      child.once('close', () => {
+        clearTimeout(timer);
+        resolve({ code, signal, error: null });
+      });
+    });
   });
 }
 
-function stopGroup(child: ChildProcess, pid: number, exited: Promise<ChildExit>, patienceMs: number): void {
-  const kill = () => {
-    signalGroup(pid, 'SIGKILL');
-    // What left the group may hold the pipes open for ever.
-    for (const pipe of child.stdio) pipe?.destroy();
-  };
-  if (patienceMs === 0) {
-    kill();
-    return;
-  }
+function isGone({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+function stopGroup(pid: number, exited: Promise<ChildExit>, killAfterMs: number): void {
   signalGroup(pid, 'SIGTERM');
-  const timer = setTimeout(kill, patienceMs);
+  const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), killAfterMs);
   void exited.then(() => clearTimeout(timer));
 }
 

@@ -6,6 +6,7 @@ import type { Epoch } from '../media/packet.ts';
 import type { EpochMs } from '../media/time.ts';
 import type { Track } from '../media/track.ts';
 import type { Warning } from '../media/warning.ts';
+import type { LadderEvent } from '../transcode/ladder/ladder.ts';
 
 const MEDIA_LOG_INTERVAL_MS = 1000;
 
@@ -19,6 +20,8 @@ export interface GatewayEvents {
   ended: [stream: StreamIdentity];
   /** Something to change at the encoder; once per stream and code. */
   warning: [stream: StreamIdentity & { readonly warning: Warning }];
+  /** A rendition of the ladder began, failed, was left out … The source is not affected. */
+  rendition: [stream: StreamIdentity & { readonly event: LadderEvent }];
   /** A segment could not be stored and is lost; other streams and later segments are not affected. */
   storeError: [stream: StreamIdentity & { readonly error: unknown }];
 }
@@ -86,6 +89,39 @@ export class StreamReporter {
       this.#log.info({ stream: stream.path, reason, tracks: summary }, 'media');
     }
     if (begins) this.#events.emit('live', { ...identity(stream), tracks });
+  }
+
+  ladder(stream: Stream, event: LadderEvent): void {
+    this.#events.emit('rendition', { ...identity(stream), event });
+    const log = { stream: stream.path };
+    switch (event.kind) {
+      case 'started':
+        this.#log.info({ ...log, renditions: event.rungs.join(' '), pid: event.pid }, 'encoding renditions');
+        break;
+      case 'stopped':
+        this.#log.info(log, 'nobody watches the renditions, encoding stopped');
+        break;
+      case 'failed': {
+        const { code, message } = event.error;
+        const fields = { ...log, code, retryMs: event.retryMs };
+        this.#log.warn(fields, `renditions cannot be encoded now, the source goes on: ${message}`);
+        break;
+      }
+      case 'omitted':
+        this.#log.info({ ...log, rendition: event.rung, reason: event.reason }, 'rendition left out');
+        break;
+      case 'shed': {
+        const fields = { ...log, rendition: event.rung, lagMs: Math.round(event.lagMs) };
+        this.#log.warn(
+          { ...fields, code: 'SLUICE_TRANSCODE_SLOW' },
+          'encoding does not keep up: the largest rendition is left out',
+        );
+        break;
+      }
+      case 'back':
+        this.#log.info({ ...log, rendition: event.rung }, 'encoding keeps up: a rendition comes back');
+        break;
+    }
   }
 
   segmentLost(stream: Stream, error: unknown, uri: string): void {

@@ -15,7 +15,7 @@ const faults: Error[] = [];
 beforeAll(async () => {
   const published = await publishClip('h264_aac');
   packager = published.packager;
-  segment = packager.window.segments[0]?.uri ?? '';
+  segment = packager.rendition.window.segments[0]?.uri ?? '';
   await app.register(
     gatewayPlugin({
       ...pluginOptions(),
@@ -23,6 +23,7 @@ beforeAll(async () => {
         find: (application, name) => (application === 'live' && name === 'test' ? [packager] : []),
         access: OPEN_ACCESS,
         onRequest: () => {},
+        onWanted: () => false,
       },
       incidents: { ...pluginOptions().incidents, fault: (error) => faults.push(error) },
     }),

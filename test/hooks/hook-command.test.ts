@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: hooks write their variables so
 import { describe, expect, it } from 'vitest';
 import { hookCommand } from '../../src/hooks/hook-command.ts';
 import { values } from './support/values.ts';

@@ -23,7 +23,7 @@ function rig() {
           end = resolve;
         });
         open.push(end);
-        return { started: true, finished, stop: () => void stops++ };
+        return { started: true, finished, stop: () => void stops++, kill: () => {} };
       },
       onEnd: (_, delayMs) => delays.push(delayMs),
     });

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: hooks write their variables so
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {

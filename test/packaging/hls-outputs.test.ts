@@ -44,22 +44,28 @@ describe('HlsOutputs', () => {
     const gone: string[] = [];
     await outputs.retire(first.stream, () => gone.push('first'));
     const old = outputs.of(first.stream);
-    expect(old?.window).toMatchObject({ ended: true });
-    const uri = old?.window.segments.at(-1)?.uri ?? '';
+    expect(old?.rendition.window).toMatchObject({ ended: true });
+    const uri = old?.rendition.window.segments.at(-1)?.uri ?? '';
 
     const second = await publish(10);
     const found = outputs.find('live', 'test');
     expect(found).toEqual([outputs.of(second.stream), old]);
     expect(await old?.segment(uri)).not.toBeNull();
     const [newest] = found;
-    expect(newest?.window.segments[0]?.mediaSequence).toBeGreaterThan(
-      old?.window.segments.at(-1)?.mediaSequence ?? 0,
+    expect(newest?.rendition.window.segments[0]?.mediaSequence).toBeGreaterThan(
+      old?.rendition.window.segments.at(-1)?.mediaSequence ?? 0,
     );
-    expect(newest?.window.discontinuitySequence).toBeGreaterThan(old?.window.discontinuitySequence ?? 0);
-    const names = new Set(found.flatMap(({ window }) => window.segments.map((segment) => segment.uri)));
-    expect(names.size).toBe(found.reduce((sum, { window }) => sum + window.segments.length, 0));
+    expect(newest?.rendition.window.discontinuitySequence).toBeGreaterThan(
+      old?.rendition.window.discontinuitySequence ?? 0,
+    );
+    const names = new Set(
+      found.flatMap(({ rendition: { window } }) => window.segments.map((segment) => segment.uri)),
+    );
+    expect(names.size).toBe(
+      found.reduce((sum, { rendition: { window } }) => sum + window.segments.length, 0),
+    );
 
-    clock.advance((old?.windowMs ?? 0) + 1);
+    clock.advance((old?.rendition.windowMs ?? 0) + 1);
     expect(gone).toEqual(['first']);
     expect(outputs.find('live', 'test')).toEqual([newest]);
     await expect.poll(() => old?.segment(uri)).toBeNull();
@@ -68,7 +74,7 @@ describe('HlsOutputs', () => {
   it('no segment name tells the next one: who was let in once must not go on for ever', async () => {
     const { outputs, publish } = rig();
     const { stream } = await publish(20);
-    const names = outputs.of(stream)?.window.segments.map(({ uri }) => uri) ?? [];
+    const names = outputs.of(stream)?.rendition.window.segments.map(({ uri }) => uri) ?? [];
     const secrets = names.map((name) => /^[0-9a-z]+-\d+-([0-9a-f]{24})\.ts$/.exec(name)?.[1]);
     expect(secrets).not.toContain(undefined);
     expect(new Set(secrets).size).toBe(6);
@@ -82,18 +88,19 @@ describe('HlsOutputs', () => {
     await outputs.retire(long.stream, () => gone.push('long'));
     const short = await publish(3);
     short.publication.end();
-    const numbers = outputs.of(short.stream)?.nextDiscontinuitySequence ?? expect.unreachable('no output');
+    const numbers =
+      outputs.of(short.stream)?.rendition.nextDiscontinuitySequence ?? expect.unreachable('no output');
     await outputs.retire(short.stream, () => gone.push('short'));
     clock.advance(10_001);
     expect(gone).toEqual(['short']);
     const between = await publish(3);
-    expect(outputs.of(between.stream)?.window.discontinuitySequence).toBe(numbers);
+    expect(outputs.of(between.stream)?.rendition.window.discontinuitySequence).toBe(numbers);
     between.publication.end();
     await outputs.retire(between.stream, () => gone.push('between'));
     clock.advance(60_000);
     expect(gone.toSorted()).toEqual(['between', 'long', 'short']);
     const last = await publish(3);
-    expect(outputs.of(last.stream)?.window.discontinuitySequence).toBe(numbers + 1);
+    expect(outputs.of(last.stream)?.rendition.window.discontinuitySequence).toBe(numbers + 1);
   });
 
   it('drops a stream that never had a segment at once', async () => {

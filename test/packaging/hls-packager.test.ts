@@ -94,7 +94,7 @@ describe('clips', () => {
     expect(audioFrames(media)).toBe(tags.filter((tag) => isAudio(tag) && tag.at >= firstVideo).length);
     expect(discontinuous(studio)).toEqual([]);
     expect(studio.segments.every(({ independent }) => independent)).toBe(true);
-    expect(studio.packager.variant('x')).toMatchObject({ uri: 'x', codecs, resolution, frameRate });
+    expect(studio.packager.rendition.variant('x')).toMatchObject({ uri: 'x', codecs, resolution, frameRate });
     expect(studio.warnings).toEqual([]);
     expect(studio.damage).toEqual([]);
   });
@@ -111,7 +111,7 @@ describe('clips', () => {
     const studio = await publishClip(name);
     expectSound(studio);
     expect(studio.warnings.map(({ code }) => code)).toEqual(warnings);
-    expect(studio.packager.variant('x')?.codecs ?? null).toEqual(codecs);
+    expect(studio.packager.rendition.variant('x')?.codecs ?? null).toEqual(codecs);
     const tracks = studio.epochs[0]?.tracks ?? [];
     expect(
       tracks.filter((track) => studio.packager.carries(track)).map(({ codecString }) => codecString),
@@ -256,7 +256,7 @@ describe('breaks', () => {
     expect(media.map(({ video }) => video?.sequence?.width)).toEqual([
       640, 640, 640, 320, 320, 320, 320, 320,
     ]);
-    expect(studio.packager.variant('x')).toMatchObject({
+    expect(studio.packager.rendition.variant('x')).toMatchObject({
       codecs: ['avc1.64000d', 'mp4a.40.2'],
       resolution: { width: 320, height: 180 },
     });
@@ -307,7 +307,7 @@ describe('figures', () => {
   it('of the newest segment follow it, and listing takes the time that the store takes', async () => {
     const figures = new PackagingFigures();
     const studio = new Studio({ packager: { figures } });
-    expect(studio.packager.newest).toBeNull();
+    expect(studio.packager.rendition.newest).toBeNull();
     const put = studio.store.put.bind(studio.store);
     studio.store.put = async (name, data) => {
       await put(name, data);
@@ -317,9 +317,9 @@ describe('figures', () => {
     expect(figures.listing.count).toBe(studio.segments.length);
     expect(figures.listing.sum).toBeCloseTo(0.03 * studio.segments.length, 6);
     const newest = studio.segments.at(-1);
-    expect(studio.packager.newest?.duration).toBeCloseTo((newest?.duration ?? 0) / 90_000, 6);
-    expect(studio.packager.newest?.lateness).toBeGreaterThan(-0.1);
-    expect(studio.packager.newest?.lateness).toBeLessThan(0.5);
+    expect(studio.packager.rendition.newest?.duration).toBeCloseTo((newest?.duration ?? 0) / 90_000, 6);
+    expect(studio.packager.rendition.newest?.lateness).toBeGreaterThan(-0.1);
+    expect(studio.packager.rendition.newest?.lateness).toBeLessThan(0.5);
   });
 });
 
@@ -386,13 +386,13 @@ it('nothing is listed before the first segment is stored', async () => {
     CLIP.filter(({ at }) => at < 1500),
     { stay: true },
   );
-  expect(studio.packager.window.segments).toEqual([]);
-  expect(studio.packager.variant('x')).toBeNull();
+  expect(studio.packager.rendition.window.segments).toEqual([]);
+  expect(studio.packager.rendition.variant('x')).toBeNull();
   expect(studio.packager.targetDuration).toBeNull();
   await studio.close();
   expect(studio.segments).toHaveLength(1);
-  expect(studio.packager.window).toMatchObject({ ended: true, targetDuration: 2 });
-  expect(studio.packager.windowMs).toBeGreaterThan(1400);
+  expect(studio.packager.rendition.window).toMatchObject({ ended: true, targetDuration: 2 });
+  expect(studio.packager.rendition.windowMs).toBeGreaterThan(1400);
 });
 
 it('x264 says how far apart keyframes will get, and the target duration believes it', async () => {
@@ -437,7 +437,7 @@ describe('a few frames per second', () => {
     }
     publication.end();
     await studio.packager.settled();
-    const { segments, targetDuration } = studio.packager.window;
+    const { segments, targetDuration } = studio.packager.rendition.window;
     expect(segments.length).toBeGreaterThanOrEqual(3);
     for (const { duration } of segments) expect(duration / 90_000).toBeLessThanOrEqual(targetDuration + 0.5);
   });

@@ -80,7 +80,8 @@ function boot({ clock, store, journal }: Machine, options: Partial<HlsOutputsOpt
     stream.awaitPublisher();
     return stream;
   };
-  const windowOf = (stream: Stream) => outputs.of(stream)?.window ?? expect.unreachable('no output');
+  const windowOf = (stream: Stream) =>
+    outputs.of(stream)?.rendition.window ?? expect.unreachable('no output');
   return { outputs, registry, publish, begin, restore, windowOf };
 }
 
@@ -264,7 +265,7 @@ describe('the journal', () => {
     expect(written(computer.journal).rendition).not.toBeNull();
     gate.open();
     await Promise.all([retired, published]);
-    expect(written(computer.journal).rendition?.segments).toEqual(packager.window.segments);
+    expect(written(computer.journal).rendition?.segments).toEqual(packager.rendition.window.segments);
   });
 
   it('that never answers costs segments, but neither the stream nor the memory', async () => {
@@ -276,7 +277,7 @@ describe('the journal', () => {
     expect(studio.stream.state).toBe('live');
     // 29 segments are finished: one is with the journal at most, eight wait.
     expect(studio.storeErrors.length).toBeGreaterThanOrEqual(20);
-    expect(studio.packager.window.segments).toEqual([]);
+    expect(studio.packager.rendition.window.segments).toEqual([]);
     await expect.poll(() => studio.store.bytes).toBeGreaterThan(0);
   });
 
@@ -334,7 +335,7 @@ it('after a store that was too slow the discontinuity is where the hole is', asy
   for (const frame of frames) if (frame.at >= 23_000 && frame.at < 29_000) publication.push(frame);
   await studio.packager.settled();
   expect(studio.storeErrors).toHaveLength(3);
-  const { segments } = studio.packager.window;
+  const { segments } = studio.packager.rendition.window;
   expect(segments.map(({ mediaSequence }) => mediaSequence)).toEqual(segments.map((_, index) => 100 + index));
   expect(segments.map(({ discontinuity }) => discontinuity).indexOf(true)).toBe(8);
   expect(segments.filter(({ discontinuity }) => discontinuity)).toHaveLength(1);

@@ -41,7 +41,7 @@ describe.skipIf(!existsSync('/proc/self/environ'))('orphans', () => {
     expect((await stubborn.exited).signal).toBe('SIGKILL');
     expect(others.map(({ isRunning }) => isRunning)).toEqual([true, true]);
     expect(existsSync(`/proc/${own.pid}`)).toBe(true);
-    await own.stop(0);
+    await own.kill();
   });
 
   it('are known by more than a number: it may be taken again, or count in another container', async () => {

@@ -9,7 +9,7 @@ export function pluginOptions(): GatewayPluginOptions {
     version: '1.2.3',
     defaultApp: 'live',
     standalone: true,
-    hls: { find: () => [], access: OPEN_ACCESS, onRequest: () => {} },
+    hls: { find: () => [], access: OPEN_ACCESS, onRequest: () => {}, onWanted: () => false },
     open: { rtmpPort: () => 1935, publicStreams: () => [], ready: () => true },
     api: {
       token: () => null,
@@ -32,6 +32,7 @@ export function pluginOptions(): GatewayPluginOptions {
       streams: () => [],
       rtmp: () => ({ connections: 0, refused: 0 }),
       storeBytes: () => 0,
+      transcoding: () => ({ running: 0, waiting: 0, started: 0, failed: 0, shed: 0 }),
       denied: () => ({ publish: 0, play: 0 }),
       hooks: () => ({ publish: { started: 0, failed: 0, dropped: 0, running: 0 } }),
     },

@@ -192,6 +192,7 @@ export class Studio {
       resume: null,
       beforeListing: null,
       onListed: () => {},
+      onDropped: () => {},
       ...options.packager,
     });
     this.stream.addSink(this.#recorder());
@@ -240,7 +241,7 @@ export class Studio {
     this.stream.close();
     await this.#collect();
     await this.packager.settled();
-    if (this.segments.length > 0) this.windows.push(this.packager.window);
+    if (this.segments.length > 0) this.windows.push(this.packager.rendition.window);
   }
 
   #recorder(): MediaSink {
@@ -254,7 +255,7 @@ export class Studio {
 
   async #collect(): Promise<void> {
     await this.packager.settled();
-    const { window } = this.packager;
+    const { window } = this.packager.rendition;
     if (window.segments.length === 0 || window === this.windows.at(-1)) return;
     this.windows.push(window);
     const known = this.segments.at(-1)?.mediaSequence ?? -1;

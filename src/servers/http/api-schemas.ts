@@ -41,6 +41,25 @@ const publisherSchema = z
   })
   .describe('Who publishes.');
 
+const renditionSchema = z
+  .object({
+    name: z.string(),
+    state: z
+      .enum(['idle', 'waiting', 'starting', 'live', 'shed', 'failed', 'omitted'])
+      .describe(
+        'idle: nobody watches; waiting: for a free job; starting: not enough of it yet; live: offered to players; shed: left out because encoding did not keep up; failed: tried again; omitted: not possible for this source.',
+      ),
+    error: z.string().nullable().describe('Why it is failed or omitted.'),
+    width: z.int().nullable().describe('Pixels; null without pictures, or when it is not known.'),
+    height: z.int().nullable().describe('Pixels.'),
+    bitrate: z.number().nullable().describe('Bits per second that the encoder was told.'),
+    lag: z
+      .number()
+      .nullable()
+      .describe('Seconds of the source that are not encoded yet; null while it rests.'),
+  })
+  .describe('A rendition of the ladder, beside the source.');
+
 const streamSchema = z
   .object({
     app: z.string().describe('Application; may contain slashes.'),
@@ -70,6 +89,7 @@ const streamSchema = z
         'The verdict on what the encoder sends: poor when viewers suffer, fair when they notice something.',
       ),
     tracks: z.array(trackSchema),
+    renditions: z.array(renditionSchema).describe('Those of the ladder; the source is not among them.'),
     warnings: z.array(warningSchema),
   })
   .describe('A stream and who publishes it.');
@@ -144,6 +164,7 @@ export const API_SCHEMAS = {
   PublicInfo: publicInfoSchema,
   PublicStream: publicStreamSchema,
   Publisher: publisherSchema,
+  Rendition: renditionSchema,
   Server: serverSchema,
   Status: statusSchema,
   Stream: streamSchema,

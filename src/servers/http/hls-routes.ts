@@ -2,8 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import parseRange from 'range-parser';
 import type { PlayAttempt } from '../../access/gatekeeper.ts';
 import { renderMediaPlaylist, renderMultivariantPlaylist } from '../../formats/m3u8/playlist.ts';
-import { MEDIA_PLAYLIST } from '../../packaging/hls-outputs.ts';
 import type { HlsPackager } from '../../packaging/hls-packager.ts';
+import type { Rendition } from '../../packaging/rendition.ts';
+import { MEDIA_PLAYLIST, offeredVariants, renditionOf } from '../../packaging/variants.ts';
 import { sendNotFound } from './errors.ts';
 import { hlsAddresses } from './hls-address.ts';
 import { type Rendered, render } from './rendered.ts';
@@ -15,6 +16,12 @@ export interface HlsRoutesOptions {
   readonly access: PlayAccess;
   /** Called for every playlist and segment served. */
   readonly onRequest: () => void;
+  /**
+   * Somebody wants to choose between the renditions of a stream, or wants this one of them.
+   *
+   * @returns whether there will be such a rendition soon
+   */
+  readonly onWanted: (app: string, name: string, rendition: string | null) => boolean;
 }
 
 /** Who may play; see `Gatekeeper`. What is refused is thrown. */
@@ -36,15 +43,16 @@ const SEGMENT_CACHE = 'public, max-age=31536000, immutable';
  * cache may share, and the same segments for all.
  */
 export function hlsRoutes(app: FastifyInstance, options: HlsRoutesOptions): void {
-  const { defaultApp, find, access, onRequest } = options;
+  const { defaultApp, find, access, onRequest, onWanted } = options;
   const mediaPlaylists = new WeakMap<object, Rendered>();
   const multivariantPlaylists = new WeakMap<HlsPackager, { playlist: string; rendered: Rendered }>();
 
   app.get<{ Params: { '*': string } }>('/hls/*', async (request, reply) => {
     for (const { app: application, name, file } of hlsAddresses(request.params['*'], defaultApp)) {
       const packagers = find(application, name);
-      if (file === null || file === MEDIA_PLAYLIST) {
-        const [newest] = packagers;
+      const [newest] = packagers;
+      const wanted = file === null || file === MEDIA_PLAYLIST ? null : renditionOf(file);
+      if (file === null || file === MEDIA_PLAYLIST || wanted !== null) {
         if (newest === undefined) continue;
         const attempt = { app: application, name, query: queryOf(request.url), address: request.ip };
         let rendered: Rendered | null;
@@ -52,9 +60,14 @@ export function hlsRoutes(app: FastifyInstance, options: HlsRoutesOptions): void
           rendered = multivariant(newest, name, await access.enter(attempt));
         } else {
           access.follow(attempt);
-          rendered = media(newest);
+          const { rendition, aligned } = newest;
+          rendered = media(wanted === null ? rendition : aligned.get(wanted)?.current);
         }
-        if (rendered === null) continue;
+        const coming = file === MEDIA_PLAYLIST ? false : onWanted(application, name, wanted);
+        if (rendered === null) {
+          if (wanted !== null && coming) return sendNotYet(reply);
+          continue;
+        }
         onRequest();
         const scope = access.isOpen(application) ? 'public' : 'private';
         return sendPlaylist(request, reply, rendered, scope, newest.targetDuration ?? 1);
@@ -70,9 +83,9 @@ export function hlsRoutes(app: FastifyInstance, options: HlsRoutesOptions): void
     return sendNotFound(reply, 'No such stream or segment. It may not have started yet, or be over.');
   });
 
-  function media(packager: HlsPackager): Rendered | null {
-    const { window } = packager;
-    if (window.segments.length === 0) return null;
+  function media(rendition: Rendition | null | undefined): Rendered | null {
+    if (rendition == null || rendition.window.segments.length === 0) return null;
+    const { window } = rendition;
     let rendered = mediaPlaylists.get(window);
     if (rendered === undefined) {
       rendered = render(renderMediaPlaylist(window));
@@ -83,9 +96,9 @@ export function hlsRoutes(app: FastifyInstance, options: HlsRoutesOptions): void
 
   function multivariant(packager: HlsPackager, name: string, token: string | null): Rendered | null {
     const query = token === null ? '' : `?token=${token}`;
-    const variant = packager.variant(`${name}/${MEDIA_PLAYLIST}${query}`);
-    if (variant === null) return null;
-    const playlist = renderMultivariantPlaylist([variant]);
+    const variants = offeredVariants(packager, (file) => `${name}/${file}${query}`);
+    if (variants.length === 0) return null;
+    const playlist = renderMultivariantPlaylist(variants);
     if (token !== null) return render(playlist);
     let cached = multivariantPlaylists.get(packager);
     if (cached?.playlist !== playlist) {
@@ -94,6 +107,15 @@ export function hlsRoutes(app: FastifyInstance, options: HlsRoutesOptions): void
     }
     return cached.rendered;
   }
+}
+
+/** The rendition is being started because of this request; players ask again. */
+function sendNotYet(reply: FastifyReply) {
+  return reply
+    .header('cache-control', 'no-store')
+    .header('retry-after', '2')
+    .code(503)
+    .send({ code: 'SLUICE_RENDITION_STARTING', message: 'This rendition is being started. Ask again.' });
 }
 
 /** Half a target duration is how long a player may be shown an old playlist (RFC 8216bis appendix B). */

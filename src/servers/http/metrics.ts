@@ -2,6 +2,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { HookFigures } from '../../hooks/hooks.ts';
 import type { Histogram } from '../../media/histogram.ts';
 import type { PackagingFigures } from '../../packaging/packaging-figures.ts';
+import type { TranscodingFigures } from '../../transcode/transcoding.ts';
 import { processMetrics } from './process-metrics.ts';
 import { REQUEST_KINDS, type RequestCounters } from './request-counters.ts';
 import type { StreamFigures } from './stream-figures.ts';
@@ -20,6 +21,7 @@ export interface MetricsSources {
   readonly denied: () => { readonly publish: number; readonly play: number };
   /** Commands of hooks, by event. */
   readonly hooks: () => Readonly<Record<string, HookFigures>>;
+  readonly transcoding: () => TranscodingFigures;
 }
 
 /** What one metric shows at a scrape: one value, or one per combination of labels. */
@@ -124,6 +126,41 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
     () => byEvent('dropped'),
   );
   gauge('sluice_hooks_running', 'Commands of hooks that are running.', ['event'], () => byEvent('running'));
+
+  gauge('sluice_transcode_jobs', 'ffmpeg processes that encode streams, or wait for room.', ['state'], () => {
+    const { running, waiting } = sources.transcoding();
+    return Object.entries({ running, waiting }).map(([state, value]) => [{ state }, value]);
+  });
+  counter('sluice_transcode_starts_total', 'ffmpeg processes started to encode streams.', [], () =>
+    one(sources.transcoding().started),
+  );
+  counter('sluice_transcode_failures_total', 'Times that encoding failed or could not begin.', [], () =>
+    one(sources.transcoding().failed),
+  );
+  counter(
+    'sluice_transcode_shed_total',
+    'Renditions left out because encoding did not keep up with the stream.',
+    [],
+    () => one(sources.transcoding().shed),
+  );
+  gauge(
+    'sluice_rendition_live',
+    '1 for a rendition of the ladder that is offered to players, else 0.',
+    [...stream, 'rendition'],
+    () =>
+      eachBy('rendition', ({ renditions }) =>
+        Object.fromEntries(renditions.map(({ name, state }) => [name, state === 'live' ? 1 : 0])),
+      ),
+  );
+  gauge(
+    'sluice_rendition_lag_seconds',
+    'How much of the source is not encoded yet.',
+    [...stream, 'rendition'],
+    () =>
+      eachBy('rendition', ({ renditions }) =>
+        Object.fromEntries(renditions.flatMap(({ name, lag }) => (lag === null ? [] : [[name, lag]]))),
+      ),
+  );
 
   counter('sluice_stream_received_bytes_total', 'Bytes of media taken into the stream.', stream, () =>
     each(({ receivedBytes }) => receivedBytes),

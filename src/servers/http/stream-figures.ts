@@ -22,6 +22,7 @@ export interface StreamFigures {
   readonly queuedBytes: number;
   readonly health: StreamView['health'];
   readonly warnings: readonly string[];
+  readonly renditions: StreamView['renditions'];
 }
 
 /** @param view the same stream as the API shows it */
@@ -30,8 +31,8 @@ export function streamFigures(
   packager: HlsPackager | null,
   view: StreamView,
 ): StreamFigures {
-  const { app, name, state, targetDuration, health, warnings } = view;
-  const newest = packager?.newest ?? null;
+  const { app, name, state, targetDuration, health, warnings, renditions } = view;
+  const newest = packager?.rendition.newest ?? null;
   return {
     app,
     name,
@@ -52,5 +53,6 @@ export function streamFigures(
     queuedBytes,
     health,
     warnings: warnings.map(({ code }) => code),
+    renditions,
   };
 }

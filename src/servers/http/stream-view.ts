@@ -3,6 +3,7 @@ import type { Stream } from '../../live/stream.ts';
 import type { Track } from '../../media/track.ts';
 import { healthOf, sortedBySeverity, type Warning } from '../../media/warning.ts';
 import type { HlsPackager } from '../../packaging/hls-packager.ts';
+import type { RungView } from '../../transcode/ladder/ladder.ts';
 import type { PublicStreamView, StreamView, TrackView } from './api-schemas.ts';
 import { multivariantPath } from './hls-address.ts';
 
@@ -12,6 +13,7 @@ export type { PublicStreamView, StreamView, TrackView };
 export function viewStream(
   stream: Stream,
   packager: HlsPackager | null,
+  renditions: readonly RungView[],
   now: number,
   defaultApp: string,
 ): StreamView | null {
@@ -31,16 +33,18 @@ export function viewStream(
     frameRate: stats.frameRate === null ? null : round(stats.frameRate, 2),
     keyframeInterval: stats.keyframeInterval === null ? null : round(stats.keyframeInterval, 3),
     targetDuration: packager?.targetDuration ?? null,
-    mediaSequence: packager?.window.segments[0]?.mediaSequence ?? null,
+    mediaSequence: packager?.rendition.window.segments[0]?.mediaSequence ?? null,
     tracks: (epoch?.tracks ?? []).map((track) => viewTrack(track, packager)),
+    renditions: [...renditions],
     health: healthOf(warnings),
     warnings,
   };
 }
 
 /** What everybody may see of it. */
-export function publicView({ publisher, ...view }: StreamView): PublicStreamView {
-  return view;
+export function publicView({ publisher, renditions, ...view }: StreamView): PublicStreamView {
+  // What ffmpeg says about this computer is not for everybody.
+  return { ...view, renditions: renditions.map((rendition) => ({ ...rendition, error: null })) };
 }
 
 /** Everything there is to say about a stream, the worst first. */

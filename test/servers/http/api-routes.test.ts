@@ -13,7 +13,7 @@ let views: StreamView[];
 async function published(clip: string): Promise<StreamView> {
   const studio = new Studio();
   await studio.publish(readClip(clip), { stay: true });
-  const view = viewStream(studio.stream, studio.packager, studio.clock.now(), 'live');
+  const view = viewStream(studio.stream, studio.packager, [], studio.clock.now(), 'live');
   if (view === null) throw new Error(`${clip} gave no stream`);
   return view;
 }

@@ -24,6 +24,7 @@ beforeAll(async () => {
     find: (application, name) => streams.get(`${application}/${name}`) ?? [],
     access: OPEN_ACCESS,
     onRequest: () => {},
+    onWanted: () => false,
   });
 });
 afterAll(() => app.close());
@@ -66,7 +67,7 @@ describe('playlists', () => {
 });
 
 describe('segments', () => {
-  const uri = () => ended.window.segments[0]?.uri ?? '';
+  const uri = () => ended.rendition.window.segments[0]?.uri ?? '';
 
   it('are immutable, whole or in one range', async () => {
     const whole = await get(`/hls/again/${uri()}`);

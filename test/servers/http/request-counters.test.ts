@@ -17,7 +17,9 @@ async function start(packager: HlsPackager) {
   const app = Fastify({ forceCloseConnections: true });
   apps.push(app);
   const find = (_app: string, name: string) => (name === 'test' ? [packager] : []);
-  await app.register(gatewayPlugin({ ...options, hls: { ...options.hls, find, onRequest: () => {} } }));
+  await app.register(
+    gatewayPlugin({ ...options, hls: { ...options.hls, find, onRequest: () => {}, onWanted: () => false } }),
+  );
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
   return { url, counters: options.counters };
 }
@@ -25,7 +27,7 @@ async function start(packager: HlsPackager) {
 it('every request is counted once, by what it asked for, with the bytes of its body', async () => {
   const { packager } = await publishClip('h264_aac');
   const { url, counters } = await start(packager);
-  const segment = packager.window.segments[0]?.uri ?? '';
+  const segment = packager.rendition.window.segments[0]?.uri ?? '';
   const expected = { playlist: [0, 0], segment: [0, 0], page: [0, 0], api: [0, 0], not_found: [0, 0] };
   const ask = async (kind: keyof typeof expected, path: string, init: RequestInit = {}) => {
     const response = await fetch(url + path, init);

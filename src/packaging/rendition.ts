@@ -1,0 +1,232 @@
+import type { MediaWindow, SegmentInfo, Variant } from '../formats/m3u8/playlist.ts';
+import type { Clock } from '../media/clock.ts';
+import { SluiceError } from '../media/errors.ts';
+import { type EpochMs, msFromTicks, secondsFromTicks } from '../media/time.ts';
+import { BandwidthMeter } from './bandwidth.ts';
+import { type ListedFigures, PackagingFigures } from './packaging-figures.ts';
+import type { RenditionDescription, RenditionState } from './rendition-state.ts';
+import { SegmentHistory } from './segment-history.ts';
+import type { SegmentStore } from './segment-store.ts';
+
+/** What may wait for the store; when it hangs, later segments are lost rather than filling the memory. */
+const MAX_UNSTORED_BYTES = 64 * 1024 * 1024;
+
+export interface RenditionOptions {
+  readonly clock: Clock;
+  readonly store: SegmentStore;
+  /** Where the segments live in the store; ends with a slash or is empty. */
+  readonly storePrefix: string;
+  readonly listedSegments: number;
+  /** EXT-X-DISCONTINUITY-SEQUENCE of the first segment. Small: hls.js uses it as an array index. */
+  readonly firstDiscontinuitySequence: number;
+  /** A segment could not be stored and is not listed, or could not be deleted. */
+  readonly onStoreError: (error: unknown, uri: string) => void;
+  /** What was listed before a restart, whose segments the store has; null for a new rendition. */
+  readonly resume: RenditionState | null;
+  /**
+   * The store has a new segment, and `state` includes it. It is listed when this resolves, so that nothing that a
+   * player has seen is forgotten in a crash.
+   */
+  readonly beforeListing: (() => Promise<void>) | null;
+  /** The playlist has changed. */
+  readonly onListed: () => void;
+  /** Where totals of several renditions are kept. */
+  readonly figures?: PackagingFigures;
+}
+
+/** A segment as it comes out of a muxer. Its media sequence number is given when it is listed. */
+export interface FinishedSegment extends Omit<SegmentInfo, 'mediaSequence' | 'bytes'> {
+  readonly data: Uint8Array;
+  readonly description: RenditionDescription;
+  /** When its last packet came. */
+  readonly closedAt: EpochMs;
+}
+
+/** Gives a segment that the store has its number, and the last word on its discontinuity. */
+export type Numbering = (segment: FinishedSegment) => Pick<SegmentInfo, 'mediaSequence' | 'discontinuity'>;
+
+/**
+ * Finished segments on their way into the store and then into the playlist, in order. Only the store takes time; the
+ * playlist follows it.
+ */
+export class Rendition {
+  readonly #options: RenditionOptions;
+  readonly #history: SegmentHistory;
+  readonly #bandwidth = new BandwidthMeter();
+  readonly #figures: PackagingFigures;
+  /** The newest listed segment's media: what a change announces only once there is a segment of it. */
+  #described: RenditionDescription | null = null;
+  /** What viewers see; behind the history while a new segment is being written down. */
+  #published: MediaWindow;
+  /** Bytes handed to the store and not stored yet. */
+  #unstoredBytes = 0;
+  #newest: ListedFigures | null = null;
+  /** Store writes in order. */
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(options: RenditionOptions) {
+    this.#options = options;
+    this.#figures = options.figures ?? new PackagingFigures();
+    this.#history = new SegmentHistory(options.listedSegments, options.firstDiscontinuitySequence);
+    const { resume } = options;
+    if (resume !== null) {
+      this.#history.resume(resume);
+      this.#described = resume.description;
+      this.#bandwidth.resume(resume.bandwidth.peak, resume.bandwidth.average, this.#history.duration);
+    }
+    this.#published = this.#history.window;
+  }
+
+  /** What the playlist lists; its `segments` are empty before the first one is finished. */
+  get window(): MediaWindow {
+    return this.#published;
+  }
+
+  /** What it takes to go on after a restart; null before the first segment. */
+  get state(): RenditionState | null {
+    if (this.#described === null) return null;
+    return {
+      ...this.#history.window,
+      retired: this.#history.retired,
+      description: this.#described,
+      bandwidth: { peak: this.#bandwidth.peak, average: this.#bandwidth.average },
+    };
+  }
+
+  /** Size of every segment that can be fetched. */
+  get bytes(): number {
+    return this.#history.bytes;
+  }
+
+  /** Listed media in ms: how long an ended playlist and its segments are worth keeping. */
+  get windowMs(): number {
+    return msFromTicks(this.#history.duration);
+  }
+
+  /** What a stream that follows this one under the same name begins with. */
+  get nextDiscontinuitySequence(): number {
+    const { discontinuitySequence, segments } = this.#history.window;
+    return discontinuitySequence + segments.filter((segment) => segment.discontinuity).length + 1;
+  }
+
+  /** The newest segment listed; null before the first. */
+  get newest(): ListedFigures | null {
+    return this.#newest;
+  }
+
+  /** The variant to offer, measured; null before the first segment. `uri` is that of its media playlist. */
+  variant(uri: string): Variant | null {
+    if (this.#described === null || this.#published.segments.length === 0) return null;
+    return {
+      uri,
+      bandwidth: this.#bandwidth.peak,
+      averageBandwidth: this.#bandwidth.average,
+      ...this.#described,
+    };
+  }
+
+  /** Whether this segment can be fetched. */
+  has(uri: string): boolean {
+    return this.#history.has(uri);
+  }
+
+  /** A finished segment by its name in the playlist; null when unknown or expired. */
+  async segment(uri: string): Promise<Uint8Array | null> {
+    return this.#history.has(uri) ? this.#options.store.get(this.#options.storePrefix + uri) : null;
+  }
+
+  /** Fixes EXT-X-TARGETDURATION, in seconds. Once, before the first segment. */
+  begin(targetDuration: number): void {
+    this.#history.begin(targetDuration);
+  }
+
+  /**
+   * Stores and lists a segment.
+   *
+   * @param listed told when it is in the playlist, or that it never will be
+   * @returns false when so much waits for the store that this one is lost at once
+   */
+  add(segment: FinishedSegment, number: Numbering, listed: (segment: SegmentInfo | null) => void): boolean {
+    const { length } = segment.data;
+    if (this.#unstoredBytes + length > MAX_UNSTORED_BYTES) {
+      this.#lose(
+        new SluiceError('SLUICE_STORE_BUSY', `${this.#unstoredBytes} bytes wait for the store`),
+        segment.uri,
+      );
+      return false;
+    }
+    this.#unstoredBytes += length;
+    this.#writing = this.#writing.then(() => this.#store(segment, number, listed));
+    return true;
+  }
+
+  /** Nothing follows what was added so far. */
+  end(): void {
+    this.#writing = this.#writing.then(() => {
+      this.#history.end();
+      this.#publish();
+    });
+  }
+
+  /** Resolves when everything added so far is listed. */
+  settled(): Promise<void> {
+    return this.#writing;
+  }
+
+  /** Deletes every segment. The rendition must not be used afterwards. */
+  async discard(): Promise<void> {
+    await this.#writing;
+    await Promise.all(this.#history.uris().map((uri) => this.#delete(uri)));
+  }
+
+  async #store(
+    segment: FinishedSegment,
+    number: Numbering,
+    listed: (segment: SegmentInfo | null) => void,
+  ): Promise<void> {
+    const { clock, store, storePrefix, beforeListing } = this.#options;
+    const { data, description, closedAt, ...rest } = segment;
+    try {
+      await store.put(storePrefix + segment.uri, data);
+    } catch (error) {
+      this.#lose(error, segment.uri);
+      listed(null);
+      return;
+    } finally {
+      this.#unstoredBytes -= data.length;
+    }
+    const info: SegmentInfo = { ...rest, bytes: data.length, ...number(segment) };
+    this.#bandwidth.add(info.bytes, info.duration, this.#history.window.targetDuration);
+    this.#described = description;
+    this.#history.append(info, clock.now());
+    if (beforeListing !== null) await beforeListing();
+    this.#publish();
+    listed(info);
+    const now = clock.now();
+    this.#figures.listing.observe((now - closedAt) / 1000);
+    const seconds = secondsFromTicks(info.duration);
+    this.#newest = { duration: seconds, lateness: (now - info.programDateTime) / 1000 - seconds };
+    await Promise.all(this.#history.takeExpired(clock.now()).map((uri) => this.#delete(uri)));
+  }
+
+  #publish(): void {
+    this.#published = this.#history.window;
+    this.#options.onListed();
+  }
+
+  #lose(error: unknown, uri: string): void {
+    this.#figures.segmentsLost++;
+    this.#figures.storeErrors++;
+    this.#options.onStoreError(error, uri);
+  }
+
+  async #delete(uri: string): Promise<void> {
+    const { store, storePrefix, onStoreError } = this.#options;
+    try {
+      await store.delete(storePrefix + uri);
+    } catch (error) {
+      this.#figures.storeErrors++;
+      onStoreError(error, uri);
+    }
+  }
+}

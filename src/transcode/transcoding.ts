@@ -1,0 +1,145 @@
+import type { Stream } from '../live/stream.ts';
+import type { Clock } from '../media/clock.ts';
+import type { PreparingSink } from '../packaging/hls-outputs.ts';
+import type { HlsPackager } from '../packaging/hls-packager.ts';
+import { chooseH264Encoder } from './ffmpeg/choose-encoder.ts';
+import type { FfmpegFinder } from './ffmpeg/finder.ts';
+import { makeJobLimit } from './job-limit.ts';
+import { Ladder, type LadderEvent, type RungView } from './ladder/ladder.ts';
+import type { RungEntry } from './ladder/rungs.ts';
+import { startTrackEncoder } from './track-encoder.ts';
+
+/** What an application's configuration says of transcoding. */
+export interface TranscodeSettings {
+  readonly ladder: readonly RungEntry[];
+  readonly transcode: {
+    readonly when: 'watched' | 'always';
+    /** Seconds. */
+    readonly idle: number;
+    readonly encoder: string;
+    readonly preset: string;
+    readonly niceness: number;
+    readonly threads: number;
+    readonly maxJobs: number;
+  };
+}
+
+export interface TranscodingOptions {
+  readonly clock: Clock;
+  readonly ffmpeg: FfmpegFinder;
+  /** By application; null for what holds for all. */
+  readonly settings: (app: string | null) => TranscodeSettings;
+  readonly onLadder: (stream: Stream, event: LadderEvent) => void;
+}
+
+/** Totals since the start, and what runs now. */
+export interface TranscodingFigures {
+  readonly running: number;
+  readonly waiting: number;
+  readonly started: number;
+  readonly failed: number;
+  readonly shed: number;
+}
+
+/** Everything that ffmpeg does for streams. */
+export class Transcoding {
+  readonly #options: TranscodingOptions;
+  readonly #jobs;
+  readonly #ladders = new Map<Stream, Ladder>();
+  #started = 0;
+  #failed = 0;
+  #shed = 0;
+
+  constructor(options: TranscodingOptions) {
+    this.#options = options;
+    this.#jobs = makeJobLimit(() => options.settings(null).transcode.maxJobs);
+  }
+
+  get figures(): TranscodingFigures {
+    const { running, waiting } = this.#jobs;
+    return { running, waiting, started: this.#started, failed: this.#failed, shed: this.#shed };
+  }
+
+  /** What stands between a stream and its packager, for as long as there is the stream. */
+  prepare(stream: Stream, packager: HlsPackager): PreparingSink {
+    const { clock, ffmpeg, settings } = this.#options;
+    let known: { readonly from: TranscodeSettings; readonly as: ReturnType<typeof ladderSettings> } | null =
+      null;
+    const ladder = new Ladder({
+      clock,
+      packager,
+      ffmpeg,
+      jobs: this.#jobs,
+      settings: () => {
+        const from = settings(stream.app);
+        if (known?.from !== from) known = { from, as: ladderSettings(from) };
+        return known.as;
+      },
+      startEncoder: startTrackEncoder,
+      resolveEncoder: async (found, name) =>
+        name === 'auto' ? (await chooseH264Encoder(found, clock)).encoder : name,
+      frameRate: () => stream.stats.frameRate,
+      onEvent: (event) => {
+        this.#count(event);
+        this.#options.onLadder(stream, event);
+      },
+    });
+    this.#ladders.set(stream, ladder);
+    const both = fanOut(packager, ladder);
+    return {
+      ...both,
+      settled: async () => {
+        await both.settled();
+        this.#ladders.delete(stream);
+      },
+    };
+  }
+
+  /** Somebody wants to choose between the stream's renditions, or one of them. @returns whether there will be that one */
+  wanted(stream: Stream, rendition: string | null): boolean {
+    return this.#ladders.get(stream)?.wanted(rendition) ?? false;
+  }
+
+  renditions(stream: Stream): RungView[] {
+    return this.#ladders.get(stream)?.views() ?? [];
+  }
+
+  /** To be called when other settings hold. */
+  settingsChanged(): void {
+    this.#jobs.changed();
+  }
+
+  #count({ kind }: LadderEvent): void {
+    if (kind === 'started') this.#started++;
+    if (kind === 'failed') this.#failed++;
+    if (kind === 'shed') this.#shed++;
+  }
+}
+
+/** The packager cuts first: what follows it is told where. */
+function fanOut(packager: HlsPackager, ladder: Ladder): PreparingSink {
+  return {
+    epoch: (epoch) => {
+      packager.epoch(epoch);
+      ladder.epoch(epoch);
+    },
+    packet: (packet) => {
+      packager.packet(packet);
+      ladder.packet(packet);
+    },
+    end: () => {
+      packager.end();
+      ladder.end();
+    },
+    close: () => {
+      packager.close();
+      ladder.close();
+    },
+    settled: () => ladder.settled(),
+  };
+}
+
+function ladderSettings({ ladder, transcode }: TranscodeSettings) {
+  const { when, idle, encoder, preset, niceness, threads } = transcode;
+  return { entries: ladder, when, idleMs: idle * 1000, encoder, preset, niceness, threads };
+}

@@ -1,0 +1,274 @@
+import { describe, expect, it } from 'vitest';
+import { SluiceError } from '../../../src/media/errors.ts';
+import type { Packet } from '../../../src/media/packet.ts';
+import type { VideoTrack } from '../../../src/media/track.ts';
+import { offeredVariants } from '../../../src/packaging/variants.ts';
+import type { Ffmpeg } from '../../../src/transcode/ffmpeg/ffmpeg.ts';
+import { makeJobLimit } from '../../../src/transcode/job-limit.ts';
+import { Ladder, type LadderEvent, type LadderSettings } from '../../../src/transcode/ladder/ladder.ts';
+import type { TrackEncoder, TrackEncoderOptions } from '../../../src/transcode/track-encoder.ts';
+import { readClip, repeated, Studio } from '../../support/publish-clip.ts';
+
+const FFMPEG: Ffmpeg = {
+  path: '/bin/ffmpeg',
+  origin: 'PATH',
+  version: { major: 5, minor: 1, text: '5.1' },
+  encoders: new Set(['libx264']),
+  decoders: new Set(),
+  filters: new Set(),
+};
+
+/** An encoder whose pictures are those of the source, smaller. */
+class FakeEncoder implements TrackEncoder {
+  readonly options: TrackEncoderOptions;
+  readonly written: Packet[] = [];
+  readonly pid = 1;
+  readonly queuedBytes = 0;
+  readonly #tracks: VideoTrack[];
+  /** Pictures that stay inside. */
+  delay: number;
+  #out = 0;
+  state: 'running' | 'finished' | 'stopped' | 'gone' = 'running';
+
+  constructor(options: TrackEncoderOptions, delay: number) {
+    this.options = options;
+    this.delay = delay;
+    const input = options.input as VideoTrack;
+    this.#tracks = options.outputs.map((output) => ({
+      ...input,
+      ...(output.kind === 'video' ? { width: output.width ?? 0, height: output.height ?? 0 } : {}),
+    }));
+  }
+
+  write(packet: Packet): void {
+    this.written.push(packet);
+    this.#emit(this.written.length - this.delay);
+  }
+
+  finish(): void {
+    this.#emit(this.written.length);
+    this.state = 'finished';
+    this.exit(null);
+  }
+
+  stop(): void {
+    this.state = 'stopped';
+    this.exit(null);
+  }
+
+  /** As if it was killed. */
+  exit(error: SluiceError | null): void {
+    if (this.state === 'gone') return;
+    this.state = 'gone';
+    queueMicrotask(() => this.options.onExit({ error, stderr: '' }));
+  }
+
+  #emit(until: number): void {
+    if (this.state !== 'running') return;
+    for (; this.#out < until; this.#out++) {
+      const packet = this.written[this.#out] as Packet;
+      this.#tracks.forEach((track, output) => this.options.onPacket(output, { ...packet, track }));
+    }
+  }
+}
+
+function rig(changes: Partial<LadderSettings> & { readonly maxJobs?: number; readonly delay?: number } = {}) {
+  const studio = new Studio();
+  const encoders: FakeEncoder[] = [];
+  const slowness = { delay: changes.delay ?? 10 };
+  const events: LadderEvent[] = [];
+  const settings: LadderSettings = {
+    entries: ['160p', 'audio'],
+    when: 'always',
+    idleMs: 30_000,
+    encoder: 'libx264',
+    preset: 'veryfast',
+    niceness: 0,
+    threads: 0,
+    ...changes,
+  };
+  const ladder = new Ladder({
+    clock: studio.clock,
+    packager: studio.packager,
+    settings: () => settings,
+    ffmpeg: { find: async () => FFMPEG, known: FFMPEG, passedOver: [] },
+    jobs: makeJobLimit(() => changes.maxJobs ?? 8),
+    startEncoder: (options) => {
+      const encoder = new FakeEncoder(options, slowness.delay);
+      encoders.push(encoder);
+      return encoder;
+    },
+    resolveEncoder: async (_ffmpeg, name) => name,
+    frameRate: () => 25,
+    onEvent: (event) => events.push(event),
+  });
+  studio.stream.addSink(ladder);
+  const listed = (name: string) => studio.packager.aligned.get(name)?.current?.window.segments ?? [];
+  const source = () => studio.packager.rendition.window.segments;
+  const kinds = () => events.map(({ kind }) => kind);
+  return { studio, ladder, encoders, events, kinds, listed, source, slowness };
+}
+
+const CLIP = readClip('h264_aac');
+const LONG = repeated(CLIP, 3);
+
+describe('Ladder', () => {
+  it('cuts its renditions where the source is cut, with the same numbers and dates', async () => {
+    const { studio, ladder, listed, source } = rig();
+    await studio.publish(LONG);
+    await studio.close();
+    await ladder.settled();
+    expect(source().length).toBeGreaterThan(5);
+    for (const name of ['160p', 'audio']) {
+      const bare = ({ uri: _, bytes: __, ...rest }: { uri: string; bytes: number }) => rest;
+      expect(listed(name).map(bare)).toEqual(source().slice(-listed(name).length).map(bare));
+      expect(listed(name).at(-1)?.mediaSequence).toBe(source().at(-1)?.mediaSequence);
+      expect(studio.packager.aligned.get(name)?.current?.window).toMatchObject({
+        ended: true,
+        targetDuration: studio.packager.rendition.window.targetDuration,
+        discontinuitySequence: studio.packager.rendition.window.discontinuitySequence,
+      });
+      for (const { uri } of listed(name)) expect(await studio.packager.segment(uri)).not.toBeNull();
+    }
+  });
+
+  it('offers them beside the source, sound without pictures', async () => {
+    const { studio, ladder } = rig();
+    await studio.publish(LONG, { stay: true });
+    const variants = offeredVariants(studio.packager, (file) => file);
+    expect(variants.map(({ uri, resolution, codecs }) => [uri, resolution?.height, codecs.length])).toEqual([
+      ['media.m3u8', 360, 2],
+      ['media-160p.m3u8', 160, 2],
+      ['media-audio.m3u8', undefined, 1],
+    ]);
+    expect(ladder.views().map(({ name, state }) => [name, state])).toEqual([
+      ['160p', 'live'],
+      ['audio', 'live'],
+    ]);
+  });
+
+  it('goes on after a crash with what was left unfinished, and says so in all variants', async () => {
+    const { studio, ladder, encoders, listed, source, events } = rig();
+    const middle = LONG.findIndex(({ at }) => at > 15_000);
+    const ingest = await studio.publish(LONG.slice(0, middle), { stay: true });
+    const before = listed('160p').length;
+    expect(before).toBeGreaterThan(3);
+    encoders[0]?.exit(new SluiceError('SLUICE_TRANSCODE_FAILED', 'killed'));
+    await studio.send(
+      ingest,
+      LONG.slice(middle).map((tag) => ({ ...tag, at: tag.at - 15_000 })),
+    );
+    await studio.end(ingest);
+    await studio.close();
+    await ladder.settled();
+    expect(encoders).toHaveLength(2);
+    expect(events.find(({ kind }) => kind === 'failed')).toMatchObject({ retryMs: 200 });
+    const numbers = listed('160p').map(({ mediaSequence }) => mediaSequence);
+    expect(numbers).toEqual(source().map(({ mediaSequence }) => mediaSequence));
+    const marks = (segments: typeof studio.segments | ReturnType<typeof source>) =>
+      segments.filter(({ discontinuity }) => discontinuity).map(({ mediaSequence }) => mediaSequence);
+    expect(marks(studio.segments)).toHaveLength(1);
+    expect(marks(listed('160p'))).toEqual(marks(source()));
+  });
+
+  it('begins when somebody asks, and ends when nobody does any more', async () => {
+    const { studio, ladder, encoders, kinds } = rig({ when: 'watched', idleMs: 8000, entries: ['160p'] });
+    const ingest = await studio.publish(CLIP, { stay: true });
+    expect(encoders).toHaveLength(0);
+    expect(ladder.wanted('160p')).toBe(true);
+    expect(ladder.wanted('8k')).toBe(false);
+    await studio.send(
+      ingest,
+      CLIP.map((tag) => ({ ...tag, timestamp: tag.timestamp + 10_000 })),
+    );
+    await studio.send(
+      ingest,
+      CLIP.map((tag) => ({ ...tag, timestamp: tag.timestamp + 20_000 })),
+    );
+    expect(encoders.map(({ state }) => state)).toEqual(['gone']);
+    expect(kinds()).toEqual(['started', 'stopped']);
+    expect([...studio.packager.aligned.keys()]).toEqual([]);
+    expect(offeredVariants(studio.packager, (file) => file)).toHaveLength(1);
+  });
+
+  it('waits longer each time when ffmpeg cannot work, and the source does not notice', async () => {
+    const { studio, encoders, events, source } = rig();
+    const ingest = studio.connect();
+    for (const tag of LONG) {
+      await studio.send(ingest, [{ ...tag, at: 0 }]);
+      studio.clock.advance(tag.at - (studio.clock.now() - 1_700_000_000_000));
+      encoders.at(-1)?.exit(new SluiceError('SLUICE_TRANSCODE_FAILED', 'cannot'));
+    }
+    const waits = events.flatMap((event) => (event.kind === 'failed' ? event.retryMs : []));
+    expect(waits.slice(0, 5)).toEqual([200, 400, 800, 1600, 3200]);
+    expect(source().length).toBeGreaterThan(5);
+    expect(source().some(({ discontinuity }) => discontinuity)).toBe(false);
+    expect(studio.sinkFaults).toEqual([]);
+  });
+
+  it('a picture that lies beside no picture of the source ends the encoder, not the stream', async () => {
+    const { studio, encoders, events, source } = rig({ entries: ['160p'] });
+    const ingest = await studio.publish(CLIP.slice(0, 200), { stay: true });
+    const [encoder] = encoders;
+    const wrong = { ...(encoder?.written[0] as Packet), pts: 1 };
+    encoder?.options.onPacket(0, wrong);
+    expect(encoder?.state).toBe('gone');
+    expect(events.at(-1)).toMatchObject({ kind: 'failed', error: { code: 'SLUICE_TRANSCODE_FAILED' } });
+    await studio.end(ingest);
+    expect(source().length).toBeGreaterThan(0);
+  });
+
+  it('leaves out the largest rendition when encoding does not keep up, and tries it again', async () => {
+    const { studio, encoders, events, ladder, slowness } = rig({ entries: ['240p', '160p'], delay: 250 });
+    const ingest = studio.connect();
+    await studio.send(ingest, repeated(CLIP, 3));
+    expect(events.filter(({ kind }) => kind === 'shed')).toMatchObject([{ rung: '240p' }]);
+    expect(encoders.at(-1)?.options.outputs.map(({ name }) => name)).toEqual(['160p']);
+    expect(ladder.views().map(({ state }) => state)[0]).toBe('shed');
+    slowness.delay = 5;
+    for (const encoder of encoders) encoder.delay = 5;
+    await studio.send(
+      ingest,
+      repeated(CLIP, 16).map((tag) => ({ ...tag, timestamp: tag.timestamp + 30_000 })),
+    );
+    expect(events.filter(({ kind }) => kind === 'back')).toMatchObject([{ rung: '240p' }]);
+    expect(encoders.at(-1)?.options.outputs.map(({ name }) => name)).toEqual(['240p', '160p']);
+  });
+
+  it('waits for a free job and leaves what an ffmpeg cannot encode', async () => {
+    const { studio, encoders, events } = rig({
+      maxJobs: 0,
+      entries: ['160p', { name: 'odd', size: '120p', encoder: 'h264_qsv' }],
+    });
+    await studio.publish(CLIP, { stay: true });
+    expect(encoders).toHaveLength(0);
+    expect(events).toMatchObject([{ kind: 'failed', error: { code: 'SLUICE_TRANSCODE_LIMIT' } }]);
+    const other = rig({ entries: ['160p', { name: 'odd', size: '120p', encoder: 'h264_qsv' }] });
+    await other.studio.publish(CLIP, { stay: true });
+    expect(other.encoders[0]?.options.outputs.map(({ name }) => name)).toEqual(['160p']);
+    expect(other.ladder.views()).toMatchObject([
+      { name: '160p', state: 'live' },
+      { name: 'odd', state: 'failed', error: expect.stringContaining('h264_qsv') },
+    ]);
+  });
+
+  it('holds no more of the source than it needs', async () => {
+    const { studio, encoders } = rig({ entries: ['160p'], delay: 100_000 });
+    const ingest = await studio.publish(repeated(CLIP, 6), { stay: true });
+    const [encoder] = encoders;
+    expect(encoder?.written.length).toBeGreaterThan(1000);
+    await studio.end(ingest);
+  });
+
+  it('a reconnect begins a new encoder when the old one has given all', async () => {
+    const { studio, ladder, encoders, listed, source } = rig({ entries: ['160p'] });
+    await studio.publish(CLIP);
+    await studio.publish(CLIP);
+    await studio.close();
+    await ladder.settled();
+    expect(encoders).toHaveLength(2);
+    expect(listed('160p').map(({ mediaSequence, discontinuity }) => [mediaSequence, discontinuity])).toEqual(
+      source().map(({ mediaSequence, discontinuity }) => [mediaSequence, discontinuity]),
+    );
+  });
+});
