@@ -70,7 +70,7 @@ describe('hooks', () => {
     const origin = `rtmp://127.0.0.1:${rtmpPort}/live`;
     const encoder = stoppable(
       publishTestPicture(rtmp(`${KEY}?token=${TOKEN}`), [
-        ...['-rtmp_flashver', 'An encoder 1.0', '-rtmp_pageurl', 'http://page.example/?x=1 2'],
+        ...['-rtmp_flashver', 'An encoder 1.0'],
         ...['-rtmp_tcurl', `${origin}/${KEY}`, '-rtmp_swfurl', `${origin}/${KEY}`],
       ]),
     );
@@ -93,7 +93,8 @@ describe('hooks', () => {
         '_An encoder 1.0',
         `${origin}/cam`,
         `${origin}/cam`,
-        'http://page.example/?x=1 2',
+        // ffmpeg sends no pageUrl when it publishes.
+        '',
       ]);
     }
     await sluice.close();
