@@ -162,10 +162,12 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       settings: (app) => this.#settingsOf(app),
       now: () => systemClock.now() / 1000,
       onCallbackFailure: ({ action, app, name }, reason, allowed) =>
-        this.#log.warn(
-          { stream: `${app}/${name}`, code: 'SLUICE_CALLBACK_FAILED', reason },
-          `the ${action} callback failed, so it was ${allowed ? 'allowed' : 'refused'}`,
-        ),
+        this.#crowd.note({
+          level: 'warn',
+          kind: `callback ${action}`,
+          fields: { stream: `${app}/${name}`, code: 'SLUICE_CALLBACK_FAILED', reason },
+          message: `the ${action} callback failed, so it was ${allowed ? 'allowed' : 'refused'}`,
+        }),
     });
     this.#rtmp = new RtmpServer({
       registry: this.#registry,
