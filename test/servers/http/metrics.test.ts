@@ -20,6 +20,16 @@ async function published(clip: string): Promise<StreamFigures> {
   return streamFigures(studio.stream, studio.packager, view);
 }
 
+const RENDITION: StreamFigures['renditions'][number] = {
+  name: '720p',
+  state: 'live',
+  error: null,
+  width: 1280,
+  height: 720,
+  bitrate: 2_500_000,
+  lag: 0.5,
+};
+
 async function scrape(change: Partial<MetricsSources> = {}) {
   return readExposition(await createMetrics(sources(change))());
 }
@@ -142,7 +152,7 @@ describe('docs/metrics.md', () => {
   it('has a row for each metric, as it describes itself', async () => {
     const cam = await published('h264_aac');
     const { families } = await scrape({
-      streams: () => [{ ...cam, health: 'good', warnings: ['gaps'] }],
+      streams: () => [{ ...cam, health: 'good', warnings: ['gaps'], renditions: [RENDITION] }],
     });
     const rows = [...families].flatMap(([name, { type, help, labels }]) =>
       name.startsWith('sluice_')
