@@ -47,7 +47,6 @@ interface Lane {
   closed: boolean;
   /** Decode time of the last packet handed on. */
   last: Ticks;
-  dropped: number;
 }
 
 /**
@@ -88,11 +87,6 @@ export class Section {
     let bytes = this.#heldBytes;
     for (const { converter } of this.#lanes) bytes += converter.queuedBytes;
     return bytes;
-  }
-
-  /** Converted packets that could not be handed on. */
-  droppedOf(source: Track): number {
-    return this.#lanes.find((lane) => lane.source === source)?.dropped ?? 0;
   }
 
   /**
@@ -304,7 +298,7 @@ export class Section {
     // An encoder that was started again may begin where the last one ended.
     const dts = Math.max(packet.dts, lane.last + 1);
     if (packet.track !== lane.declared || dts > packet.pts) {
-      lane.dropped++;
+      lane.converter.outputLost();
       return;
     }
     lane.last = dts;
@@ -340,7 +334,7 @@ export class Section {
 function newLane(source: Track, converter: TrackConverter): Lane {
   return {
     ...{ source, converter, queue: [], current: null, raw: null, declared: null },
-    ...{ awaited: true, closed: false, last: Number.NEGATIVE_INFINITY, dropped: 0 },
+    ...{ awaited: true, closed: false, last: Number.NEGATIVE_INFINITY },
   };
 }
 

@@ -11,9 +11,6 @@ const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 30_000;
 /** An encoder that worked for this long begins with the shortest delay again. */
 const PROVEN_MS = 10_000;
-/** Nothing comes out for so long although so much went in: what hangs is ended and started again. */
-const STALLED_MS = 10_000;
-const STALLED_PACKETS = 25;
 /** What may be kept for an encoder that is not there yet. */
 const MAX_BACKLOG_BYTES = 8 * 1024 * 1024;
 /** An encoder that is this far behind gets nothing until it has caught up … */
@@ -25,7 +22,7 @@ const CAUGHT_UP = ticksFromSeconds(1);
 /**
  * - `waiting`: for ffmpeg to be found, for room among `transcode.maxJobs`, for a keyframe, or for the first output
  * - `running`: converted media comes out
- * - `failed`: it ended or produced nothing, and is started again after a while
+ * - `failed`: it ended, and is started again after a while
  */
 export type ConverterState = 'waiting' | 'running' | 'failed';
 
@@ -81,9 +78,6 @@ export class TrackConverter {
   #newestIn: Ticks = Number.NEGATIVE_INFINITY;
   #newestOut: Ticks = Number.NEGATIVE_INFINITY;
   #firstOutAt: number | null = null;
-  /** Packets that went in since the last output, and when the first of them did. */
-  #unanswered = 0;
-  #silentSince = 0;
   #behindSince: number | null = null;
   /** Input is left out until a keyframe. */
   #skipping = false;
@@ -101,9 +95,14 @@ export class TrackConverter {
     return this.#error;
   }
 
-  /** Packets of the source that were never encoded. */
+  /** Packets of the source that were never encoded, and converted ones that were of no use. */
   get dropped(): number {
     return this.#dropped;
+  }
+
+  /** A converted packet could not be handed on. */
+  outputLost(): void {
+    this.#dropped++;
   }
 
   /** Input that ffmpeg has not taken yet. */
@@ -122,7 +121,7 @@ export class TrackConverter {
   write(packet: Packet, full: boolean): void {
     if (this.#closed || this.#closing) return;
     if (this.#run === null) this.#writeToNobody(packet, full);
-    else if (this.#mayTake(this.#run, packet, full)) this.#feed(this.#run.encoder, packet);
+    else if (this.#mayTake(packet, full)) this.#feed(this.#run.encoder, packet);
     else this.#dropped++;
   }
 
@@ -201,7 +200,6 @@ export class TrackConverter {
     this.#newestIn = Number.NEGATIVE_INFINITY;
     this.#newestOut = first[0]?.dts ?? 0;
     this.#firstOutAt = null;
-    this.#unanswered = 0;
     this.#behindSince = null;
     this.#skipping = false;
     const run = this.#startRun(target, room);
@@ -246,18 +244,13 @@ export class TrackConverter {
 
   #write(encoder: TrackEncoder, packet: Packet): void {
     this.#newestIn = Math.max(this.#newestIn, packet.dts);
-    if (this.#unanswered++ === 0) this.#silentSince = this.#options.clock.now();
     encoder.write(packet);
   }
 
   /** Frames are only left out from somewhere up to a keyframe. */
-  #mayTake({ encoder }: Run, packet: Packet, full: boolean): boolean {
+  #mayTake(packet: Packet, full: boolean): boolean {
     const now = this.#options.clock.now();
     const behind = this.#newestIn - this.#newestOut;
-    if (this.#unanswered >= STALLED_PACKETS && behind > CAUGHT_UP && now - this.#silentSince > STALLED_MS) {
-      this.#restartStalled(encoder);
-      return false;
-    }
     if (behind <= CAUGHT_UP) this.#behindSince = null;
     else this.#behindSince ??= now;
     if (this.#skipping) {
@@ -276,19 +269,9 @@ export class TrackConverter {
     return false;
   }
 
-  #restartStalled(encoder: TrackEncoder): void {
-    // It keeps its room until it is gone.
-    this.#run = null;
-    encoder.stop();
-    this.#failed(
-      new SluiceError('SLUICE_TRANSCODE_FAILED', `nothing came out of ffmpeg for ${STALLED_MS / 1000} s`),
-    );
-  }
-
   #converted(packet: Packet): void {
     const { clock, onPacket, onState } = this.#options;
     this.#newestOut = Math.max(this.#newestOut, packet.dts);
-    this.#unanswered = 0;
     this.#backlog = null;
     this.#backlogBytes = 0;
     if (this.#firstOutAt === null) {
