@@ -18,6 +18,7 @@ const CRASH = new SluiceError('SLUICE_TRANSCODE_FAILED', 'it crashed');
 interface Setup {
   readonly conversion: Conversion;
   readonly notes: Notes;
+  readonly source: { known: Ffmpeg | null };
   readonly clock: FakeClock;
   readonly encoders: FakeEncoder[];
   readonly states: TrackConversion[];
@@ -32,6 +33,7 @@ function setUp(
   find: () => Promise<Ffmpeg> = async () => FFMPEG,
   maxJobs = 8,
 ): Setup {
+  const source = { known, find };
   const [notes, clock] = [new Notes(), new FakeClock()];
   const encoders: FakeEncoder[] = [];
   const states: TrackConversion[] = [];
@@ -44,7 +46,7 @@ function setUp(
       ...{ codecs: {}, encoder: 'libx264', preset: 'veryfast', audioBitrate: 128 },
       ...{ niceness: 5, threads: 0, silentAudio: false, ...over },
     }),
-    ffmpeg: { known, find },
+    ffmpeg: source,
     startEncoder: (options) => {
       const encoder = new FakeEncoder(options);
       encoders.push(encoder);
@@ -60,7 +62,7 @@ function setUp(
     if (found === undefined) throw new Error(`no encoder ${index}`);
     return found;
   };
-  return { conversion, notes, clock, encoders, states, rejections, faults, encoder };
+  return { conversion, notes, source, clock, encoders, states, rejections, faults, encoder };
 }
 
 const flush = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -199,7 +201,9 @@ describe('a converted track', () => {
       'epoch start v0:h264 a0:opus',
       ...['v0 0', 'v0 100', 'v0 200', 'v0 300', 'v0 400'],
     ]);
-    sendBoth(setup, AVC, OPUS, 500, 1100);
+    sendBoth(setup, AVC, OPUS, 500, 800);
+    setup.encoder().give();
+    sendBoth(setup, AVC, OPUS, 800, 1100);
     setup.encoder().give();
     const lines = setup.notes.take();
     expect(lines.slice(lines.indexOf('v0 900'))).toEqual([
@@ -426,11 +430,10 @@ describe('ffmpeg', () => {
     sendBoth(setup, HEVC, AAC, 0, 200);
     setup.clock.advance(3000);
     expect(setup.notes.take()[0]).toBe('epoch start v0:hevc a0:aac');
+    setup.source.known = FFMPEG;
     found(FFMPEG);
     await flush();
     sendBoth(setup, HEVC, AAC, 200, 1200);
-    expect(setup.encoders).toHaveLength(0);
-    await flush();
     setup.encoder().give();
     expect(setup.notes.take()).toContain('epoch config-change v0:h264 a0:aac');
     expect(setup.notes.epochs[1]?.start).toBe(90_000);
