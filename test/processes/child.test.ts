@@ -177,8 +177,9 @@ describe('stopping', () => {
 });
 
 it('does not wait for ever for pipes that something outside its group holds', async () => {
-  const child = shell('setsid sh -c "echo \\$\\$; exec sleep 1000" &', { patienceMs: 300 });
+  const child = shell("setsid sh -c 'echo $$; exec sleep 1000' & read line", { patienceMs: 300 });
   const stray = Number(await firstLine(child));
+  child.stdin.write('\n');
   expect(await child.exited).toMatchObject({ code: 0 });
   process.kill(stray, 'SIGKILL');
 });
