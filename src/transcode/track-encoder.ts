@@ -4,6 +4,7 @@ import type { Packet } from '../media/packet.ts';
 import type { Ticks } from '../media/time.ts';
 import type { Track } from '../media/track.ts';
 import { type ChildExit, startChild } from '../processes/child.ts';
+import { inability } from './ffmpeg/abilities.ts';
 import { trackArguments } from './ffmpeg/arguments.ts';
 import { makeEncodedOutput } from './ffmpeg/encoded-output.ts';
 import { makeFeed } from './ffmpeg/feed.ts';
@@ -36,7 +37,7 @@ export interface TrackEncoderOptions {
 }
 
 export interface TrackEncoderExit {
-  /** SLUICE_TRANSCODE_FAILED; null when it ended because of `finish` or `stop`. */
+  /** SLUICE_TRANSCODE_FAILED, or SLUICE_FFMPEG_UNABLE before it was started; null when it ended because of `finish` or `stop`. */
   readonly error: SluiceError | null;
   /** The end of what ffmpeg wrote there. */
   readonly stderr: string;
@@ -61,6 +62,26 @@ const MAX_HELD_PACKETS = 40;
 
 /** Starts ffmpeg for a track. Never throws: what goes wrong is told by `onExit`. */
 export function startTrackEncoder(options: TrackEncoderOptions): TrackEncoder {
+  const unable = inability(options.ffmpeg, options.input, options.outputs);
+  return unable === null ? runEncoder(options) : unstarted(unable, options);
+}
+
+/** Has its end told as every other one is: later, and only when nobody has stopped it. */
+function unstarted(error: SluiceError, { onExit }: TrackEncoderOptions): TrackEncoder {
+  let stopped = false;
+  queueMicrotask(() => onExit({ error: stopped ? null : error, stderr: '' }));
+  return {
+    write: () => {},
+    finish: () => {},
+    stop: () => {
+      stopped = true;
+    },
+    queuedBytes: 0,
+    pid: null,
+  };
+}
+
+function runEncoder(options: TrackEncoderOptions): TrackEncoder {
   const { ffmpeg, input, outputs, clock } = options;
   const times = new SourceTimes();
   const feed = makeFeed(input, times);

@@ -15,3 +15,5 @@ export interface FfmpegVersion {
   /** As it calls itself: `5.1.9-0+deb12u1`. */
   readonly text: string;
 }
+
+export { type FfmpegFinder, type FfmpegFinderOptions, makeFfmpegFinder } from './finder.ts';

@@ -21,7 +21,7 @@ export function ffmpegAt(path: string): Ffmpeg {
     origin: 'PATH',
     version: { major: 5, minor: 1, text: '5.1' },
     encoders: new Set(['libx264', 'aac']),
-    decoders: new Set(),
+    decoders: new Set(['h264', 'hevc', 'libdav1d', 'vp9', 'flv', 'aac', 'mp3', 'opus', 'ac3']),
     filters: new Set(),
   };
 }
