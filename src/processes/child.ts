@@ -5,10 +5,11 @@ import { TailText } from './tail-text.ts';
 
 /** What a child may write to stderr before only the end of it is kept. */
 const MAX_STDERR = 8 * 1024;
-/** Between the polite signal and the one that cannot be ignored. */
-const KILL_AFTER_MS = 5000;
-/** Between the end of a child and that of its pipes, which something that left the group may hold open for ever. */
-const PIPES_AFTER_MS = 5000;
+/**
+ * Between the polite signal and the one that cannot be ignored; and between the end of a child and that of its pipes,
+ * which something that left the group may hold open for ever.
+ */
+const PATIENCE_MS = 5000;
 
 export interface ChildOptions {
   readonly command: string;
@@ -19,8 +20,8 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** 0 … 19: how far it stands behind others for the CPU. */
   readonly niceness?: number;
-  /** How long `stop` waits before it kills; 5000 when absent. */
-  readonly killAfterMs?: number;
+  /** How long its end, and that of its pipes, is waited for before force is used; 5000 when absent. */
+  readonly patienceMs?: number;
 }
 
 export interface ChildExit {
@@ -78,7 +79,8 @@ function supervise(child: ChildProcess, options: ChildOptions): Child {
   });
   for (const output of outputs) output.on('error', () => {});
   lowerPriority(child, options.niceness ?? 0);
-  const exited = exitOf(child);
+  const patience = options.patienceMs ?? PATIENCE_MS;
+  const exited = exitOf(child, patience);
   let stopping = false;
   return {
     pid: child.pid ?? null,
@@ -91,7 +93,7 @@ function supervise(child: ChildProcess, options: ChildOptions): Child {
     stop: () => {
       if (!stopping && child.pid !== undefined && !isGone(child)) {
         stopping = true;
-        stopGroup(child.pid, exited, options.killAfterMs ?? KILL_AFTER_MS);
+        stopGroup(child.pid, exited, patience);
       }
       return exited;
     },
@@ -124,7 +126,7 @@ function closedStream(): PassThrough {
   return stream;
 }
 
-function exitOf(child: ChildProcess): Promise<ChildExit> {
+function exitOf(child: ChildProcess, patience: number): Promise<ChildExit> {
   return new Promise((resolve) => {
     child.once('error', (error) => {
       if (child.pid === undefined) resolve({ code: null, signal: null, error });
@@ -135,7 +137,7 @@ function exitOf(child: ChildProcess): Promise<ChildExit> {
       if (pid !== undefined) signalGroup(pid, 'SIGKILL');
       const timer = setTimeout(() => {
         for (const pipe of child.stdio) pipe?.destroy();
-      }, PIPES_AFTER_MS);
+      }, patience);
       child.once('close', () => {
         clearTimeout(timer);
         resolve({ code, signal, error: null });
@@ -148,9 +150,9 @@ function isGone({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
 }
 
-function stopGroup(pid: number, exited: Promise<ChildExit>, killAfterMs: number): void {
+function stopGroup(pid: number, exited: Promise<ChildExit>, patience: number): void {
   signalGroup(pid, 'SIGTERM');
-  const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), killAfterMs);
+  const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), patience);
   void exited.then(() => clearTimeout(timer));
 }
 
