@@ -222,7 +222,8 @@ function readParameters(accessUnit: Uint8Array, parameters: H264Parameters): Cod
   return (ppsId) => {
     const picture = pps.map(parsePps).find(({ id }) => id === ppsId);
     const sequence = sps.find(({ id }) => id === picture?.spsId);
-    if (picture === undefined || sequence === undefined) {
+    const sane = sequence !== undefined && sequence.frameNumBits <= 16 && sequence.pocBits <= 16;
+    if (picture === undefined || !sane) {
       throw new SluiceError('SLUICE_CODEC_MALFORMED', 'a slice without its parameter sets');
     }
     return { sps: sequence, pps: picture };

@@ -104,6 +104,9 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
     Object.entries({ ...sources.denied(), api: http.denied }).map(([action, value]) => [{ action }, value]),
   );
 
+  gauge('sluice_stream_slate', '1 while a slate is shown in place of a publisher.', stream, () =>
+    each(({ slate }) => (slate ? 1 : 0)),
+  );
   counter('sluice_stream_received_bytes_total', 'Bytes of media taken into the stream.', stream, () =>
     each(({ receivedBytes }) => receivedBytes),
   );
