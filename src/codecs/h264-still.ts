@@ -21,7 +21,7 @@ const HIGHEST_IDR_ID = 65_535;
 /** One picture that can be shown for as long as somebody looks. */
 export interface Still {
   /**
-   * The picture as an IDR access unit, with no more than its parameter sets and slices: no captions, no timing. Two that
+   * The picture as an IDR access unit of its parameter sets and slices: no captions, no timing. Two that
    * follow each other have to have different `turn % 2`; turn 1 may also follow the picture that this was made from.
    */
   keyframe(turn: number): Uint8Array;
@@ -60,8 +60,11 @@ export function makeStill(accessUnit: Uint8Array, parameters: H264Parameters): S
   const pictures = units.filter((nal) => isSlice(nal));
   const [first] = pictures;
   if (first === undefined) return null;
-  const isSet = (nal: Uint8Array) => [NAL.SPS, NAL.PPS].some((type) => type === typeOf(nal));
-  const sets = units.filter(isSet);
+  const own = parameterSetsIn(accessUnit, parameters.nalLengthSize);
+  const sets = [
+    ...(own.sps.length > 0 ? own.sps : parameters.sps),
+    ...(own.pps.length > 0 ? own.pps : parameters.pps),
+  ];
   const idr = pictures.every((nal) => typeOf(nal) === NAL.IDR);
   const assemble = (slices: readonly Uint8Array[]) =>
     withLengths([...sets, ...slices], parameters.nalLengthSize);

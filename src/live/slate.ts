@@ -88,9 +88,10 @@ export function startSlate(options: SlateOptions): Slate | null {
   }
   if (lanes.length === 0) return null;
 
+  // The publisher's last frame came just now, and its next would have come a frame later.
+  let reached = start - frame;
   /** Media time now is this much more than the clock's. */
-  let offset = start - ticksFromMs(clock.now());
-  let reached = start;
+  let offset = reached - ticksFromMs(clock.now());
   const advance = () => {
     const due = ticksFromMs(clock.now()) + offset;
     const late = due - reached - MAX_CATCH_UP;
