@@ -7,9 +7,11 @@ import { Gatekeeper } from './access/gatekeeper.ts';
 import { type ConfigChanges, changesBetween } from './config/changes.ts';
 import { parseConfig } from './config/load.ts';
 import { type ApplicationSettings, type Config, type ConfigInput, settingsOf } from './config/schema.ts';
+import type { SlateChoice } from './live/slate.ts';
 import type { Stream } from './live/stream.ts';
 import { StreamRegistry } from './live/stream-registry.ts';
 import { SluiceError } from './media/errors.ts';
+import type { Epoch } from './media/packet.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
 import type { HlsPackager } from './packaging/hls-packager.ts';
 import { PackagingFigures } from './packaging/packaging-figures.ts';
@@ -30,6 +32,7 @@ import { systemClock } from './servers/system-clock.ts';
 import { openStorage, type Storage } from './storage/open-storage.ts';
 import { makeFfmpegFinder } from './transcode/ffmpeg/finder.ts';
 import { Transcoding } from './transcode/transcoding.ts';
+import { SlatePictures } from './transcode/slate-picture.ts';
 
 const VERSION = readVersion();
 /** Application whose streams are at `/hls/<name>.m3u8`. */
@@ -101,6 +104,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #httpIncidents: HttpIncidents;
   readonly #registry: StreamRegistry;
   readonly #gatekeeper: Gatekeeper;
+  readonly #slatePictures: SlatePictures;
   #storage: Storage | null = null;
   /** Null before the start. */
   #outputs: HlsOutputs | null = null;
@@ -130,13 +134,27 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#crowd = new CrowdLog(systemClock, this.#log);
     this.#httpIncidents = httpIncidents(this.#crowd);
     this.#reporter = new StreamReporter(systemClock, this.#log, this);
+    this.#slatePictures = new SlatePictures({
+      ffmpeg: async () => ({ path: this.#config.transcode.ffmpeg ?? 'ffmpeg' }),
+      niceness: () => this.#config.transcode.niceness,
+      clock: systemClock,
+      onFailure: (source, error) =>
+        this.#log.warn(
+          { slate: source, code: error.code, reason: error.message },
+          'the slate cannot be made, so the last picture is shown instead',
+        ),
+    });
     this.#registry = new StreamRegistry({
       clock: systemClock,
       graceMs: (app) => this.#settingsOf(app).publish.graceWindow * 1000,
       takeover: (app) => this.#settingsOf(app).publish.takeover,
       maxStreams: () => this.#config.publish.maxStreams,
       onState: (stream) => this.#streamChanged(stream),
-      onEpoch: (stream, epoch) => this.#reporter.epochBegan(stream, epoch),
+      slate: (stream) => this.#slateOf(stream),
+      onEpoch: (stream, epoch) => {
+        this.#reporter.epochBegan(stream, epoch);
+        this.#prepareSlate(stream, epoch);
+      },
       onSinkFault: (stream, error) => this.#outputFailed(stream, error),
     });
     this.#transcoding = new Transcoding({
@@ -392,6 +410,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       // The publishers are dismissed; what they sent becomes the last segments, and the playlists end.
       for (const stream of this.#registry.list()) stream.close();
     }
+    for (const stream of this.#registry.list()) stream.stopSlate();
     // Where the next process goes on with the playlists they do not end: the streams only lose their publishers.
     const rtmpClosed = this.#rtmp.close();
     if (!goesOn) await this.#outputs?.ended();
@@ -404,6 +423,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
     if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
     await rtmpClosed;
+    await this.#slatePictures.close();
     await this.#http?.close();
   }
 
@@ -411,6 +431,20 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const settings = this.#settings.get(app) ?? this.#settings.get(null);
     if (settings === undefined) throw new SluiceError('SLUICE_INTERNAL', 'there are no settings');
     return settings;
+  }
+
+  #slateOf(stream: Stream): SlateChoice | null {
+    const { slate } = this.#settingsOf(stream.app).publish;
+    // What is written after the storage was handed on would be in the way of the next process.
+    if (slate === 'none' || this.#state === 'closing') return null;
+    return { picture: (track) => (slate === 'last' ? null : this.#slatePictures.get(slate, track)) };
+  }
+
+  /** So that it is there when it is needed. */
+  #prepareSlate(stream: Stream, { tracks }: Epoch): void {
+    const { slate } = this.#settingsOf(stream.app).publish;
+    if (slate === 'none' || slate === 'last') return;
+    for (const track of tracks) if (track.kind === 'video') this.#slatePictures.prepare(slate, track);
   }
 
   #outputOf(stream: Stream): HlsPackager | null {

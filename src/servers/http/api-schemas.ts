@@ -67,6 +67,7 @@ const streamSchema = z
     state: z
       .enum(['live', 'grace', 'ended'])
       .describe('live: has a publisher; grace: waits for it to come back; ended: over, still played.'),
+    slate: z.boolean().describe('A slate is shown in place of a publisher.'),
     hls: z.string().describe("Multivariant playlist, relative to the gateway's root."),
     publisher: publisherSchema.nullable().describe('Null while nobody publishes.'),
     startedAt: z.iso.datetime().describe('When the stream began; reconnects do not move it.'),

@@ -24,6 +24,7 @@ export function viewStream(
     app,
     name,
     state: state === 'closed' ? 'ended' : state,
+    slate: stream.showsSlate,
     hls: multivariantPath(app, name, defaultApp),
     publisher: publisher === null ? null : { address: publisher.address, encoder: publisher.encoder },
     startedAt: new Date(startedAt).toISOString(),
