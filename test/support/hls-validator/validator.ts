@@ -27,6 +27,7 @@ import { analyseSegment } from './ts.ts';
 import type { SegmentRecord, Variant } from './variant.ts';
 import {
   beginAnew,
+  lastSequence,
   newVariant,
   recordSegments,
   rememberPlaylist,
@@ -230,6 +231,12 @@ export class HlsValidator {
     if (problems.length === 0) return;
     const fresh = await this.#fetchPlaylist(this.#url);
     if (fresh?.kind !== 'multivariant') return;
+    for (const { uri } of fresh.variants) {
+      const variant = this.#variant(new URL(uri, this.#url).href);
+      const media = await this.#fetchPlaylist(variant.url, async () => true);
+      // The fresh copy may speak of a segment that was not measured yet; the next look will.
+      if (media?.kind !== 'media' || !variant.records.has(lastSequence(media))) return;
+    }
     this.#report(this.#url, multivariantProblems(fresh, this.#url, this.#variants));
   }
 
