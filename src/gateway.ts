@@ -31,8 +31,8 @@ import { type GatewayEvents, type Logger, StreamReporter } from './servers/strea
 import { systemClock } from './servers/system-clock.ts';
 import { openStorage, type Storage } from './storage/open-storage.ts';
 import { makeFfmpegFinder } from './transcode/ffmpeg/finder.ts';
-import { Transcoding } from './transcode/transcoding.ts';
 import { SlatePictures } from './transcode/slate-picture.ts';
+import { Transcoding } from './transcode/transcoding.ts';
 
 const VERSION = readVersion();
 /** Application whose streams are at `/hls/<name>.m3u8`. */
@@ -162,6 +162,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       ffmpeg: makeFfmpegFinder({ configured: () => this.#startConfig.transcode.ffmpeg, clock: systemClock }),
       settings: (app) => (app === null ? this.#config : this.#settingsOf(app)),
       onLadder: (stream, event) => this.#reporter.ladder(stream, event),
+      onConversion: (stream, track) => this.#reporter.conversion(stream, track),
+      onReject: (stream, error) => this.#outputFailed(stream, error),
+      onFault: (stream, error) => this.#outputFailed(stream, error),
     });
     this.#gatekeeper = new Gatekeeper({
       settings: (app) => this.#settingsOf(app),
@@ -370,8 +373,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   #viewed(): [Stream, StreamView][] {
     const now = systemClock.now();
     return this.#registry.list().flatMap((stream): [Stream, StreamView][] => {
-      const renditions = this.#transcoding.renditions(stream);
-      const view = viewStream(stream, this.#outputOf(stream), renditions, now, DEFAULT_APP);
+      const view = viewStream(stream, this.#outputOf(stream), this.#transcoding, now, DEFAULT_APP);
       return view === null ? [] : [[stream, view]];
     });
   }
@@ -480,7 +482,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#reporter.stateChanged(stream);
     if (stream.state !== 'closed') return;
     void this.#outputs
-      ?.retire(stream, () => this.#registry.remove(stream))
+      ?.retire(stream, () => {
+        this.#registry.remove(stream);
+        this.#transcoding.forget(stream);
+      })
       .then(() => this.#reporter.ended(stream));
   }
 }

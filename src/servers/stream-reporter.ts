@@ -6,6 +6,7 @@ import type { Epoch } from '../media/packet.ts';
 import type { EpochMs } from '../media/time.ts';
 import type { Track } from '../media/track.ts';
 import type { Warning } from '../media/warning.ts';
+import type { TrackConversion } from '../transcode/conversion/conversion.ts';
 import type { LadderEvent } from '../transcode/ladder/ladder.ts';
 
 const MEDIA_LOG_INTERVAL_MS = 1000;
@@ -46,6 +47,8 @@ export class StreamReporter {
   readonly #lostSegments = new WeakMap<Stream, number>();
   readonly #mediaLoggedAt = new WeakMap<Stream, EpochMs>();
   readonly #warned = new WeakMap<Stream, Set<string>>();
+  /** What was told last of each track. */
+  readonly #conversions = new WeakMap<Stream, Map<string, string>>();
 
   constructor(clock: Clock, log: Logger, events: EventEmitter<GatewayEvents>) {
     this.#clock = clock;
@@ -89,6 +92,22 @@ export class StreamReporter {
       this.#log.info({ stream: stream.path, reason, tracks: summary }, 'media');
     }
     if (begins) this.#events.emit('live', { ...identity(stream), tracks });
+  }
+
+  conversion(stream: Stream, track: TrackConversion): void {
+    if (track.policy === 'remux') return;
+    const { trackId, policy, reason, state, error } = track;
+    const key = `${trackId} ${policy} ${state} ${error?.code}`;
+    const told = this.#conversions.get(stream) ?? new Map<string, string>();
+    this.#conversions.set(stream, told);
+    if (told.get(trackId) === key) return;
+    told.set(trackId, key);
+    const fields = { stream: stream.path, track: trackId, reason };
+    if (error !== null && state !== 'running') {
+      this.#log.warn({ ...fields, code: error.code }, `the track cannot be converted now: ${error.message}`);
+    } else if (policy === 'transcode') {
+      if (state === 'running') this.#log.info(fields, 'the track is converted');
+    } else this.#log.warn(fields, policy === 'drop' ? 'the track is left out' : 'the codec is refused');
   }
 
   ladder(stream: Stream, event: LadderEvent): void {

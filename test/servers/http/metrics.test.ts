@@ -12,10 +12,12 @@ function sources(change: Partial<MetricsSources> = {}): MetricsSources {
   return { version, ...metrics, http: counters, ...change };
 }
 
+const NOTHING = { renditions: () => [], conversions: () => [] };
+
 async function published(clip: string): Promise<StreamFigures> {
   const studio = new Studio();
   await studio.publish(readClip(clip), { stay: true });
-  const view = viewStream(studio.stream, studio.packager, [], studio.clock.now(), 'live');
+  const view = viewStream(studio.stream, studio.packager, NOTHING, studio.clock.now(), 'live');
   if (view === null) throw new Error('no stream');
   return streamFigures(studio.stream, studio.packager, view);
 }
