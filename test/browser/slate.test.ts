@@ -54,7 +54,11 @@ test.each(['live', 'bars'])(
     const startedAt = performance.now();
 
     await first.stop();
-    await until(`${AWAY_SECONDS} s of slate`, async () => (await position(page)) > from + AWAY_SECONDS, 60_000);
+    await until(
+      `${AWAY_SECONDS} s of slate`,
+      async () => (await position(page)) > from + AWAY_SECONDS,
+      60_000,
+    );
     // More than was buffered: the slate was seen, and kept the pace.
     expect((performance.now() - startedAt) / 1000).toBeLessThan(AWAY_SECONDS + 3);
     publish(app);
