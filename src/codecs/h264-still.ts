@@ -42,6 +42,10 @@ interface Pps {
   readonly qp: number;
   readonly deblockingControl: boolean;
   readonly redundantPictures: boolean;
+  readonly transform8x8: boolean;
+  readonly scalingMatrix: boolean;
+  /** Of Cb and Cr. */
+  readonly chromaQpOffsets: readonly [number, number];
 }
 
 interface Coding {
@@ -158,51 +162,116 @@ function idrIdOf(nal: Uint8Array, codingOf: CodingOf): number {
  * An intra slice as one of an IDR picture with this idr_pic_id (H.264 7.3.3). The header has to be written anew: what
  * follows may begin at another bit.
  */
-function asIdr(nal: Uint8Array, codingOf: CodingOf, idrId: number): Uint8Array {
+function asIdr(nal: Uint8Array, codingOf: CodingOf, idrId: number, into: Coding | null = null): Uint8Array {
   const bytes = removeEmulationPrevention(nal);
   const reader = new BitReader(bytes);
   const { firstMacroblock, sliceType, ppsId } = readSliceStart(reader);
   const whole = [NAL.SLICE, NAL.IDR].some((type) => type === typeOf(nal));
   if (!whole || sliceType % 5 !== 2) throw new SluiceError('SLUICE_CODEC_MALFORMED', 'not an I slice');
   const { sps, pps } = codingOf(ppsId);
+  const target = into ?? { sps, pps };
   const wasIdr = typeOf(nal) === NAL.IDR;
   const { field, bottom } = readFrame(reader, sps);
+  if (wasIdr) reader.unsignedExpGolomb(); // idr_pic_id
+  const pocLsb = sps.pocType === 0 ? reader.bits(sps.pocBits) : 0;
+  const pocDeltas = sps.pocType === 1 && !sps.pocDeltaAlwaysZero ? 1 : 0;
+  const bottomDelta = pps.bottomFieldOrder && !field && (sps.pocType === 0 || pocDeltas > 0) ? 1 : 0;
+  const deltas = Array.from({ length: pocDeltas + bottomDelta }, () => reader.signedExpGolomb());
+  const redundant = pps.redundantPictures ? reader.unsignedExpGolomb() : 0;
+  // no_output_of_prior_pics_flag, long_term_reference_flag
+  const marking = wasIdr ? reader.bits(2) : 0;
+  if (!wasIdr && ((nal[0] as number) & 0x60) !== 0) skipMarking(reader);
+
   const header = new BitWriter();
   header.bits(((nal[0] as number) & 0x60 || 0x60) | NAL.IDR, 8);
-  header.unsignedExpGolomb(firstMacroblock).unsignedExpGolomb(sliceType).unsignedExpGolomb(ppsId);
-  header.bits(0, sps.frameNumBits);
-  if (sps.interlaced) header.flag(field);
+  header.unsignedExpGolomb(firstMacroblock).unsignedExpGolomb(sliceType).unsignedExpGolomb(target.pps.id);
+  header.bits(0, target.sps.frameNumBits);
+  if (target.sps.interlaced) header.flag(field);
   if (field) header.flag(bottom);
-  if (wasIdr) reader.unsignedExpGolomb(); // idr_pic_id
   header.unsignedExpGolomb(idrId);
-  const withBottom = pps.bottomFieldOrder && !field;
-  if (sps.pocType === 0) {
-    const lsb = reader.bits(sps.pocBits);
-    header.bits(wasIdr ? lsb : 0, sps.pocBits);
-    if (withBottom) header.signedExpGolomb(reader.signedExpGolomb());
-  } else if (sps.pocType === 1 && !sps.pocDeltaAlwaysZero) {
-    header.signedExpGolomb(reader.signedExpGolomb());
-    if (withBottom) header.signedExpGolomb(reader.signedExpGolomb());
+  if (target.sps.pocType === 0) header.bits(wasIdr && into === null ? pocLsb : 0, target.sps.pocBits);
+  if (into === null) for (const delta of deltas) header.signedExpGolomb(delta);
+  else if (into.sps.pocType === 0 && into.pps.bottomFieldOrder) header.signedExpGolomb(0);
+  if (target.pps.redundantPictures) header.unsignedExpGolomb(redundant);
+  header.bits(marking, 2);
+  if (into === null && !pps.cabac) {
+    return addEmulationPrevention(header.append(bytes, reader.position).bytes);
   }
-  if (pps.redundantPictures) header.unsignedExpGolomb(reader.unsignedExpGolomb());
-  if (wasIdr) {
-    header.flag(reader.flag()); // no_output_of_prior_pics_flag
-    header.flag(reader.flag()); // long_term_reference_flag
-  } else {
-    if (((nal[0] as number) & 0x60) !== 0) skipMarking(reader);
-    header.bits(0, 2);
-  }
+  header.signedExpGolomb(pps.qp + reader.signedExpGolomb() - target.pps.qp); // slice_qp_delta
+  copyDeblocking(reader, header, pps.deblockingControl, target.pps.deblockingControl);
   if (!pps.cabac) return addEmulationPrevention(header.append(bytes, reader.position).bytes);
-  header.signedExpGolomb(reader.signedExpGolomb()); // slice_qp_delta
-  if (pps.deblockingControl) {
-    const filter = reader.unsignedExpGolomb();
-    header.unsignedExpGolomb(filter);
-    if (filter !== 1) {
-      header.signedExpGolomb(reader.signedExpGolomb()); // slice_alpha_c0_offset_div2
-      header.signedExpGolomb(reader.signedExpGolomb()); // slice_beta_offset_div2
-    }
-  }
   return addEmulationPrevention(header.align(1).append(bytes, Math.ceil(reader.position / 8) * 8).bytes);
+}
+
+/** disable_deblocking_filter_idc and the offsets, where each side has them. */
+function copyDeblocking(reader: BitReader, header: BitWriter, has: boolean, wants: boolean): void {
+  const filter = has ? reader.unsignedExpGolomb() : 0;
+  const offsets = has && filter !== 1 ? [reader.signedExpGolomb(), reader.signedExpGolomb()] : [0, 0];
+  if (wants) {
+    header.unsignedExpGolomb(filter);
+    if (filter !== 1) for (const offset of offsets) header.signedExpGolomb(offset);
+  } else if (filter !== 0 || offsets.some((offset) => offset !== 0)) {
+    throw new SluiceError('SLUICE_CODEC_MALFORMED', 'the deblocking cannot be written');
+  }
+}
+
+/** What an encoder has to be told so that its picture fits into the parameter sets of a track. */
+export interface PictureShape extends Pick<SpsCoding, 'width' | 'height' | 'colour'> {
+  readonly cabac: boolean;
+  readonly transform8x8: boolean;
+  readonly chromaQpOffset: number;
+}
+
+/**
+ * The shape of pictures in the first parameter sets of a track.
+ *
+ * @throws SluiceError SLUICE_CODEC_MALFORMED when they cannot be read, or no picture of another encoder would fit
+ */
+export function pictureShape(parameters: H264Parameters): PictureShape {
+  const { sps, pps } = firstCoding(parameters);
+  const { width, height, colour } = sps;
+  const [chromaQpOffset, second] = pps.chromaQpOffsets;
+  const plain = sps.chromaFormat === 1 && sps.bitDepth === 8 && !sps.interlaced && sps.pocType !== 1;
+  const flat = !sps.scalingMatrix && !pps.scalingMatrix && second === chromaQpOffset;
+  if (!plain || !flat || width % 2 !== 0 || height % 2 !== 0) {
+    throw new SluiceError('SLUICE_CODEC_MALFORMED', 'no picture of another encoder fits into this H.264');
+  }
+  return { width, height, colour, cabac: pps.cabac, transform8x8: pps.transform8x8, chromaQpOffset };
+}
+
+/**
+ * The slices of an intra picture, written anew for the parameter sets of a track, so that decoders need no others.
+ *
+ * @param picture NAL units with parameter sets of their own
+ * @throws SluiceError SLUICE_CODEC_MALFORMED when they do not fit
+ */
+export function transplant(picture: readonly Uint8Array[], parameters: H264Parameters): Uint8Array[] {
+  const ofType = (type: number) => picture.filter((nal) => typeOf(nal) === type);
+  const own = { nalLengthSize: 4, sps: ofType(NAL.SPS), pps: ofType(NAL.PPS) };
+  const [from, into] = [firstCoding(own), firstCoding(parameters)];
+  const same = (what: (coding: Coding) => unknown) => what(from) === what(into);
+  const fits =
+    same(({ sps }) => sps.widthInMacroblocks) &&
+    same(({ sps }) => sps.heightInMapUnits) &&
+    same(({ sps }) => sps.chromaFormat) &&
+    same(({ sps }) => sps.bitDepth) &&
+    same(({ sps }) => sps.interlaced) &&
+    same(({ pps }) => pps.cabac) &&
+    same(({ pps }) => pps.transform8x8) &&
+    same(({ pps }) => pps.chromaQpOffsets.join()) &&
+    [from, into].every(({ sps, pps }) => !sps.scalingMatrix && !pps.scalingMatrix && !sps.interlaced) &&
+    into.sps.pocType !== 1;
+  const slices = ofType(NAL.IDR);
+  if (!fits || slices.length === 0) {
+    throw new SluiceError('SLUICE_CODEC_MALFORMED', 'the picture does not fit into the parameter sets');
+  }
+  return slices.map((nal) => asIdr(nal, () => from, 0, into));
+}
+
+function firstCoding(parameters: H264Parameters): Coding {
+  const [first] = parameters.pps;
+  if (first === undefined) throw new SluiceError('SLUICE_CODEC_MALFORMED', 'no picture parameter set');
+  return readParameters(new Uint8Array(), parameters)(parsePps(first).id);
 }
 
 /** dec_ref_pic_marking() of a picture that is no IDR (H.264 7.3.3.3). */
@@ -235,7 +304,8 @@ function readParameters(accessUnit: Uint8Array, parameters: H264Parameters): Cod
 
 /** The fields of a picture parameter set that slice headers depend on (H.264 7.3.2.2). */
 function parsePps(nal: Uint8Array): Pps {
-  const reader = new BitReader(removeEmulationPrevention(nal));
+  const bytes = removeEmulationPrevention(nal);
+  const reader = new BitReader(bytes);
   reader.skip(8);
   const id = reader.unsignedExpGolomb();
   const spsId = reader.unsignedExpGolomb();
@@ -249,21 +319,37 @@ function parsePps(nal: Uint8Array): Pps {
   reader.skip(2); // weighted_bipred_idc
   const qp = 26 + reader.signedExpGolomb();
   reader.signedExpGolomb(); // pic_init_qs_minus26
-  reader.signedExpGolomb(); // chroma_qp_index_offset
+  const chromaOffset = reader.signedExpGolomb(); // chroma_qp_index_offset
   const deblockingControl = reader.flag();
   reader.bit(); // constrained_intra_pred_flag
   const redundantPictures = reader.flag();
+  // The rest came with the High profiles.
+  const more = reader.bitsLeft > trailingBits(bytes);
+  const transform8x8 = more && reader.flag();
+  const scalingMatrix = more && reader.flag(); // pic_scaling_matrix_present_flag
+  const secondOffset = more && !scalingMatrix ? reader.signedExpGolomb() : chromaOffset;
   return {
-    id,
-    spsId,
-    cabac,
-    bottomFieldOrder,
-    sliceGroups,
-    weighted,
-    qp,
-    deblockingControl,
-    redundantPictures,
+    ...{
+      id,
+      spsId,
+      cabac,
+      bottomFieldOrder,
+      sliceGroups,
+      weighted,
+      qp,
+      deblockingControl,
+      redundantPictures,
+    },
+    ...{ transform8x8, scalingMatrix, chromaQpOffsets: [chromaOffset, secondOffset] },
   };
+}
+
+/** rbsp_trailing_bits(): the stop bit and what fills the last byte. */
+function trailingBits(bytes: Uint8Array): number {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  const last = bytes[end - 1] ?? 0;
+  return (bytes.length - end) * 8 + 32 - Math.clz32(last & -last);
 }
 
 function typeOf(nal: Uint8Array): number {

@@ -182,6 +182,8 @@ export interface SpsCoding extends SpsInfo {
   readonly separatePlanes: boolean;
   /** 8 where luma and chroma have 8 bits, else the larger of the two. */
   readonly bitDepth: number;
+  /** Quantisation differs by frequency. */
+  readonly scalingMatrix: boolean;
   /** Bits of frame_num. */
   readonly frameNumBits: number;
   readonly pocType: number;
@@ -261,7 +263,7 @@ export function parseSpsCoding(sps: Uint8Array): SpsCoding {
   };
 }
 
-const PLAIN_FORMAT = { chromaFormat: 1, separatePlanes: false, bitDepth: 8 };
+const PLAIN_FORMAT = { chromaFormat: 1, separatePlanes: false, bitDepth: 8, scalingMatrix: false };
 
 function readHighProfileFields(reader: BitReader): typeof PLAIN_FORMAT {
   const chromaFormat = reader.unsignedExpGolomb();
@@ -269,11 +271,12 @@ function readHighProfileFields(reader: BitReader): typeof PLAIN_FORMAT {
   const luma = reader.unsignedExpGolomb(); // bit_depth_luma_minus8
   const chroma = reader.unsignedExpGolomb(); // bit_depth_chroma_minus8
   reader.bit(); // qpprime_y_zero_transform_bypass_flag
-  if (reader.flag()) {
+  const scalingMatrix = reader.flag(); // seq_scaling_matrix_present_flag
+  if (scalingMatrix) {
     const lists = chromaFormat === 3 ? 12 : 8;
     for (let i = 0; i < lists; i++) if (reader.flag()) skipScalingList(reader, i < 6 ? 16 : 64);
   }
-  return { chromaFormat, separatePlanes, bitDepth: 8 + Math.max(luma, chroma) };
+  return { chromaFormat, separatePlanes, bitDepth: 8 + Math.max(luma, chroma), scalingMatrix };
 }
 
 function skipScalingList(reader: BitReader, size: number): void {

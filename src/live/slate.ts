@@ -62,7 +62,8 @@ export interface Slate {
 
 /** Endless packets of one track. */
 interface Lane {
-  /** Decode time of the next one, not rounded. */
+  readonly video: boolean;
+  /** Decode time of the next one. */
   readonly next: Ticks;
   take(): Packet;
 }
@@ -87,6 +88,8 @@ export function startSlate(options: SlateOptions): Slate | null {
     else if (tail.track.kind === 'video') return null;
   }
   if (lanes.length === 0) return null;
+  // At equal times pictures go first: their keyframes decide the cuts.
+  lanes.sort((a, b) => Number(b.video) - Number(a.video));
 
   // The publisher's last frame came just now, and its next would have come a frame later.
   let reached = start - frame;
@@ -134,7 +137,6 @@ function delayOf(keyframe: Packet | null): Ticks {
 }
 
 function earliest(lanes: readonly Lane[]): Lane {
-  // At equal times the first lane, which is that of the video wherever there is one.
   return lanes.reduce((first, lane) => (lane.next < first.next ? lane : first));
 }
 
@@ -161,8 +163,9 @@ function videoLane(tail: TrackTail, first: number, options: SlateOptions): Lane 
   let sinceKeyframe = 0;
   let begun = false;
   return {
+    video: true,
     get next() {
-      return next;
+      return Math.round(next);
     },
     take: () => {
       const announced = nextKeyframe - next < frame / 2;
@@ -207,8 +210,9 @@ function audioLane({ track, newest }: TrackTail, first: number): Lane | null {
   const duration = ticksFromSamples(silence.samples, silence.sampleRate);
   let next = first;
   return {
+    video: false,
     get next() {
-      return next;
+      return Math.round(next);
     },
     take: () => {
       const dts = Math.round(next);

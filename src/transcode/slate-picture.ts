@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises';
-import { NAL, parseSpsCoding, type SpsCoding } from '../codecs/h264.ts';
-import { withLengths } from '../codecs/h264-still.ts';
+import { NAL } from '../codecs/h264.ts';
+import { type PictureShape, pictureShape, transplant, withLengths } from '../codecs/h264-still.ts';
 import type { Clock } from '../media/clock.ts';
 import { SluiceError } from '../media/errors.ts';
 import type { EpochMs } from '../media/time.ts';
@@ -18,7 +18,6 @@ const FRESH_MS = 60_000;
 /** A picture comes every two seconds and should cost less than the source did. */
 const BITS_PER_PIXEL = 0.8;
 const MIN_BUDGET = 100_000;
-const PROFILES: Readonly<Record<number, string>> = { 66: 'baseline', 77: 'main', 100: 'high' };
 /** Numbers of ISO 23091-2, as the scaler calls them. */
 const MATRICES: Readonly<Record<number, string>> = { 1: 'bt709', 5: 'bt601', 6: 'bt601', 9: 'bt2020' };
 /** From here on players take pictures that do not say it for BT.709. */
@@ -29,12 +28,12 @@ export interface SlatePicturesOptions {
   readonly ffmpeg: () => Promise<{ readonly path: string }>;
   readonly niceness: () => number;
   readonly clock: Clock;
-  /** A picture could not be made; told once a minute at most for each. */
+  /** A picture could not be made; told once a minute at most for each source. */
   readonly onFailure: (source: string, error: SluiceError) => void;
 }
 
 interface Entry {
-  nals: readonly Uint8Array[] | null;
+  slices: readonly Uint8Array[] | null;
   readonly madeAt: EpochMs;
 }
 
@@ -46,6 +45,8 @@ export class SlatePictures {
   readonly #options: SlatePicturesOptions;
   /** The least recently used first. */
   readonly #entries = new Map<string, Entry>();
+  /** When it was told of each source; there are as many as the configuration names. */
+  readonly #failures = new Map<string, EpochMs>();
   #making: Promise<void> = Promise.resolve();
   #stop: (() => Promise<unknown>) | null = null;
   #closed = false;
@@ -65,7 +66,7 @@ export class SlatePictures {
     const now = this.#options.clock.now();
     if (known !== undefined && now - known.madeAt < FRESH_MS) return;
     // The old one serves until the new one is there.
-    const entry: Entry = { nals: known?.nals ?? null, madeAt: now };
+    const entry: Entry = { slices: known?.slices ?? null, madeAt: now };
     this.#entries.delete(key);
     this.#entries.set(key, entry);
     for (const oldest of this.#entries.keys()) {
@@ -75,18 +76,25 @@ export class SlatePictures {
     this.#making = this.#making.then(async () => {
       if (this.#closed || this.#entries.get(key) !== entry) return;
       try {
-        entry.nals = await this.#make(source, track);
+        entry.slices = await this.#make(source, track);
       } catch (error) {
-        entry.nals = null;
-        if (!this.#closed) this.#options.onFailure(source, asFailure(error));
+        entry.slices = null;
+        this.#failed(source, asFailure(error));
       }
     });
   }
 
-  /** The picture as an access unit of the track, its own parameter sets in it; null while, or when, there is none. */
+  #failed(source: string, error: SluiceError): void {
+    const now = this.#options.clock.now();
+    if (this.#closed || now - (this.#failures.get(source) ?? Number.NEGATIVE_INFINITY) < FRESH_MS) return;
+    this.#failures.set(source, now);
+    this.#options.onFailure(source, error);
+  }
+
+  /** The picture as an access unit in the parameter sets of the track; null while, or when, there is none. */
   get(source: string, track: VideoTrack): Uint8Array | null {
-    const nals = this.#entries.get(keyOf(source, track))?.nals ?? null;
-    return nals === null || track.h264 === null ? null : withLengths(nals, track.h264.nalLengthSize);
+    const slices = this.#entries.get(keyOf(source, track))?.slices ?? null;
+    return slices === null || track.h264 === null ? null : withLengths(slices, track.h264.nalLengthSize);
   }
 
   /** Resolves when nothing is being made. */
@@ -102,12 +110,16 @@ export class SlatePictures {
   }
 
   async #make(source: string, track: VideoTrack): Promise<readonly Uint8Array[]> {
-    const sps = shapeOf(track);
+    const parameters = track.h264;
+    if (parameters === null) {
+      throw new SluiceError('SLUICE_FFMPEG_UNABLE', `slates are H.264, and the track is ${track.codec}`);
+    }
+    const shape = pictureShape(parameters);
     if (source !== 'bars') await access(source, constants.R_OK);
     const { path } = await this.#options.ffmpeg();
     const child = startChild({
       command: path,
-      args: slateArguments(source, sps),
+      args: slateArguments(source, shape),
       niceness: this.#options.niceness(),
     });
     this.#stop = child.stop;
@@ -124,7 +136,7 @@ export class SlatePictures {
     cancel();
     this.#stop = null;
     const nals = pictureIn(Buffer.concat(chunks));
-    if (code === 0 && nals !== null) return nals;
+    if (code === 0 && nals !== null) return transplant(nals, parameters);
     const reason =
       error?.message ?? (child.stderr.trim().split('\n').at(-1) || `it ended with ${code ?? signal}`);
     throw new SluiceError('SLUICE_TRANSCODE_FAILED', `ffmpeg made no picture: ${reason}`);
@@ -132,60 +144,39 @@ export class SlatePictures {
 }
 
 /** What ffmpeg is called with to write one picture as Annex B to its output. */
-export function slateArguments(source: string, sps: SpsCoding): string[] {
-  const { width, height, profile, level, colour } = sps;
+export function slateArguments(source: string, shape: PictureShape): string[] {
+  const { width, height, colour, cabac, transform8x8, chromaQpOffset } = shape;
   const matrix = MATRICES[colour.matrix] ?? (height >= HD_HEIGHT ? 'bt709' : 'bt601');
   const colours = `out_color_matrix=${matrix}:out_range=${colour.fullRange ? 'pc' : 'tv'}`;
-  // Only files: a path must not become an address.
+  const bars = height >= HD_HEIGHT ? 'smptehdbars' : 'smptebars';
   const input =
     source === 'bars'
-      ? [
-          '-f',
-          'lavfi',
-          '-i',
-          `${height >= HD_HEIGHT ? 'smptehdbars' : 'smptebars'}=size=${width}x${height}:rate=1`,
-        ]
-      : ['-protocol_whitelist', 'file', '-i', `file:${source}`];
+      ? ['-f', 'lavfi', '-i', `${bars}=size=${width}x${height}:rate=1`]
+      : // Only files: a path must not become an address.
+        ['-protocol_whitelist', 'file', '-i', `file:${source}`];
   const fit = `scale=${width}:${height}:force_original_aspect_ratio=decrease:${colours}`;
   const budget = Math.round(Math.max(MIN_BUDGET, width * height * BITS_PER_PIXEL) / 1000);
-  const same = [
-    `video_full_range_flag=${colour.fullRange ? 1 : 0}`,
-    `colour_primaries=${colour.primaries}`,
-    `transfer_characteristics=${colour.transfer}`,
-    `matrix_coefficients=${colour.matrix}`,
+  // What slices depend on in the parameter sets, which are replaced by those of the track. Psychovisual optimisation
+  // would move the chroma offset.
+  const coding = [
+    `cabac=${cabac ? 1 : 0}`,
+    `8x8dct=${transform8x8 ? 1 : 0}`,
+    `chroma-qp-offset=${chromaQpOffset}`,
+    'psy=0:deblock=0,0:slices=1:keyint=infinite',
   ];
   return [
     ...['-v', 'error', '-nostdin', ...input, '-map', '0:v:0', '-frames:v', '1'],
     ...['-vf', `${fit},pad=${width}:${height}:(ow-iw)/2:(oh-ih)/2,setsar=1,format=yuv420p`],
-    ...['-c:v', 'libx264', '-preset', 'veryfast', '-threads', '1', '-profile:v', PROFILES[profile] ?? 'high'],
-    // With one reference the picture can be repeated without being sent again.
-    ...['-refs', '1', '-bf', '0', '-crf', '23', '-maxrate', `${budget}k`, '-bufsize', `${budget}k`],
-    ...['-x264-params', `level=${level}:keyint=infinite`, '-bsf:v', `h264_metadata=${same.join(':')}`],
+    ...['-c:v', 'libx264', '-preset', 'veryfast', '-threads', '1', '-bf', '0', '-crf', '23'],
+    ...['-maxrate', `${budget}k`, '-bufsize', `${budget}k`, '-x264-params', coding.join(':')],
     ...['-f', 'h264', 'pipe:1'],
   ];
 }
 
-/** @throws SluiceError SLUICE_FFMPEG_UNABLE when no picture in the parameters of the track can be made */
-function shapeOf(track: VideoTrack): SpsCoding {
-  const sps = track.h264?.sps[0];
-  if (sps === undefined) throw unable(`slates are H.264, and the track is ${track.codec}`);
-  const shape = parseSpsCoding(sps);
-  if (PROFILES[shape.profile] === undefined || shape.chromaFormat !== 1 || shape.bitDepth !== 8) {
-    throw unable(`no slate in H.264 profile ${shape.profile} with ${shape.bitDepth} bits`);
-  }
-  if (shape.width % 2 !== 0 || shape.height % 2 !== 0) {
-    throw unable(`no slate of ${shape.width}×${shape.height} pixels`);
-  }
-  return shape;
-}
-
-function unable(message: string): SluiceError {
-  return new SluiceError('SLUICE_FFMPEG_UNABLE', message);
-}
-
 /** Everything of the track that the picture depends on. */
 function keyOf(source: string, { codec, h264 }: VideoTrack): string {
-  return `${codec} ${Buffer.from(h264?.sps[0] ?? []).toString('base64')} ${source}`;
+  const sets = [...(h264?.sps ?? []), ...(h264?.pps ?? [])];
+  return [codec, ...sets.map((set) => Buffer.from(set).toString('base64')), source].join(' ');
 }
 
 /** The parameter sets and slices; null when it is not one whole IDR picture. */

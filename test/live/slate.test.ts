@@ -53,6 +53,10 @@ describe('a slate', () => {
     expect(studio.epochs).toHaveLength(1);
     expect(secondsFromTicks(studio.stream.end - end)).toBeCloseTo(8, 0);
     expect(violations(epoch)).toEqual([]);
+    // In order, and pictures before the sound of the same moment.
+    const order = ({ dts, track }: Packet) => dts + (track.kind === 'audio' ? 0.5 : 0);
+    const paced = shown.slice(20).map(order);
+    expect([...paced].sort((a, b) => a - b)).toEqual(paced);
     // As many pictures as before: 25 a second.
     expect(video(shown).length).toBeGreaterThan(195);
     expect(video(shown).length).toBeLessThan(206);
