@@ -134,8 +134,12 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#crowd = new CrowdLog(systemClock, this.#log);
     this.#httpIncidents = httpIncidents(this.#crowd);
     this.#reporter = new StreamReporter(systemClock, this.#log, this);
+    const ffmpeg = makeFfmpegFinder({
+      configured: () => this.#startConfig.transcode.ffmpeg,
+      clock: systemClock,
+    });
     this.#slatePictures = new SlatePictures({
-      ffmpeg: async () => ({ path: this.#config.transcode.ffmpeg ?? 'ffmpeg' }),
+      ffmpeg: () => ffmpeg.find(),
       niceness: () => this.#config.transcode.niceness,
       clock: systemClock,
       onFailure: (source, error) =>
@@ -159,7 +163,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     });
     this.#transcoding = new Transcoding({
       clock: systemClock,
-      ffmpeg: makeFfmpegFinder({ configured: () => this.#startConfig.transcode.ffmpeg, clock: systemClock }),
+      ffmpeg,
       settings: (app) => (app === null ? this.#config : this.#settingsOf(app)),
       onLadder: (stream, event) => this.#reporter.ladder(stream, event),
       onConversion: (stream, track) => this.#reporter.conversion(stream, track),
@@ -253,7 +257,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#state = 'running';
     this.#watch = setInterval(() => {
       for (const stream of this.#registry.list()) {
-        this.#reporter.checkWarnings(stream, warningsOf(stream, this.#outputOf(stream)));
+        this.#reporter.checkWarnings(stream, warningsOf(stream, this.#outputOf(stream), this.#transcoding));
       }
     }, WARNING_CHECK_MS);
     this.#watch.unref();

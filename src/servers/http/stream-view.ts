@@ -3,6 +3,7 @@ import type { Stream } from '../../live/stream.ts';
 import type { Track } from '../../media/track.ts';
 import { healthOf, sortedBySeverity, type Warning } from '../../media/warning.ts';
 import type { HlsPackager } from '../../packaging/hls-packager.ts';
+import { AUDIO_FIX, VIDEO_FIX } from '../../packaging/packaging-warnings.ts';
 import type { TrackConversion } from '../../transcode/conversion/conversion.ts';
 import type { RungView } from '../../transcode/ladder/ladder.ts';
 import type { PublicStreamView, StreamView, TrackView } from './api-schemas.ts';
@@ -26,7 +27,7 @@ export function viewStream(
 ): StreamView | null {
   const { app, name, state, stats, startedAt, publisher, epoch } = stream;
   if (startedAt === null || state === 'idle') return null;
-  const warnings = warningsOf(stream, packager);
+  const warnings = warningsOf(stream, packager, transcoding);
   const conversions = transcoding.conversions(stream);
   return {
     app,
@@ -62,14 +63,38 @@ export function publicView({ publisher, renditions, tracks, ...view }: StreamVie
   return { ...view, renditions: renditions.map(withoutError), tracks: tracks.map(withoutError) };
 }
 
+/** What the packager does not know: it gets what is left. */
+function conversionWarning({ trackId, policy, reason, state, error }: TrackConversion): Warning[] {
+  const fix = trackId.startsWith('v') ? VIDEO_FIX : AUDIO_FIX;
+  if (policy === 'drop') {
+    const message = `Track ${trackId} is not in the HLS output: ${reason}.`;
+    return [{ code: 'track-not-in-hls', severity: 'problem', message, fix }];
+  }
+  if (policy !== 'transcode') return [];
+  if (state === 'failed') {
+    const message = `Track ${trackId} cannot be converted now: ${error?.message ?? reason}.`;
+    return [{ code: 'track-not-converted', severity: 'problem', message, fix }];
+  }
+  const message = `Track ${trackId} is converted by ffmpeg, which costs CPU time and delay: ${reason}.`;
+  return [{ code: 'track-converted', severity: 'notice', message, fix }];
+}
+
 function withoutError<T extends { readonly error: string | null }>(view: T): T {
   return { ...view, error: null };
 }
 
 /** Everything there is to say about a stream, the worst first. */
-export function warningsOf(stream: Stream, packager: HlsPackager | null): Warning[] {
+export function warningsOf(
+  stream: Stream,
+  packager: HlsPackager | null,
+  transcoding: Pick<TranscodingViews, 'conversions'>,
+): Warning[] {
   const { keyframeInterval, damagedMessages } = stream.stats;
-  const warnings = [...(packager?.warnings(keyframeInterval) ?? []), ...stream.findings()];
+  const warnings = [
+    ...(packager?.warnings(keyframeInterval) ?? []),
+    ...transcoding.conversions(stream).flatMap(conversionWarning),
+    ...stream.findings(),
+  ];
   if (damagedMessages > 0) {
     warnings.push({
       code: 'damaged-media',
