@@ -63,13 +63,9 @@ export function publicView({ publisher, renditions, tracks, ...view }: StreamVie
   return { ...view, renditions: renditions.map(withoutError), tracks: tracks.map(withoutError) };
 }
 
-/** What the packager does not know: it gets what is left. */
+/** What the packager does not know: it gets what came out. */
 function conversionWarning({ trackId, policy, reason, state, error }: TrackConversion): Warning[] {
   const fix = trackId.startsWith('v') ? VIDEO_FIX : AUDIO_FIX;
-  if (policy === 'drop') {
-    const message = `Track ${trackId} is not in the HLS output: ${reason}.`;
-    return [{ code: 'track-not-in-hls', severity: 'problem', message, fix }];
-  }
   if (policy !== 'transcode') return [];
   if (state === 'failed') {
     const message = `Track ${trackId} cannot be converted now: ${error?.message ?? reason}.`;
