@@ -19,14 +19,11 @@ import { startTrackEncoder } from '../../src/transcode/track-encoder.ts';
 import { decode, run } from '../support/ffmpeg.ts';
 import { readClip } from '../support/paced-publisher.ts';
 
-// Clips go through a stream, the conversion and the packager faster than their pace, with real encoders.
+// Clips go through a stream, the conversion and the packager at their own pace, with real encoders.
 
-const SPEED = 3;
 const STEP_MS = 10;
 
 let ffmpeg: FfmpegFinder;
-/** Of the encoders that were started. */
-const pids: (number | null)[] = [];
 
 beforeAll(async () => {
   ffmpeg = makeFfmpegFinder({ configured: () => undefined, clock: systemClock });
@@ -45,8 +42,8 @@ interface Result {
 
 interface Play {
   readonly settings?: Partial<ConversionSettings>;
-  /** Called with each tag before it goes in. */
-  readonly onTag?: (tag: FlvTag, index: number) => void;
+  /** Called with each tag before it goes in, and the process that encodes. */
+  readonly onTag?: (tag: FlvTag, pid: number | null) => void;
 }
 
 /** @param clips each comes from a publisher of its own, one after the other */
@@ -55,6 +52,7 @@ async function convert(
   { settings = {}, onTag = () => {} }: Play = {},
 ): Promise<Result> {
   const source: Packet[] = [];
+  let pid: number | null = null;
   const faults: unknown[] = [];
   const packager = new HlsPackager({
     ...{ clock: systemClock, store: new MemoryStore(), storePrefix: '', maxBytes: 1e9, resume: null },
@@ -67,7 +65,7 @@ async function convert(
     ...{ clock: systemClock, downstream: packager, ffmpeg },
     startEncoder: (options) => {
       const encoder = startTrackEncoder(options);
-      pids.push(encoder.pid);
+      pid = encoder.pid;
       return encoder;
     },
     settings: () => ({
@@ -90,8 +88,8 @@ async function convert(
   for (const tags of clips) {
     const publication = stream.publish({ address: 'test', encoder: null, dismiss: nothing });
     const ingest = createFlvIngest(publication, (error) => faults.push(error));
-    await paced(tags, (tag, index) => {
-      onTag(tag, index);
+    await paced(tags, (tag) => {
+      onTag(tag, pid);
       if (tag.type === TAG_TYPE.VIDEO) ingest.video(tag.timestamp, tag.body);
       else if (tag.type === TAG_TYPE.AUDIO) ingest.audio(tag.timestamp, tag.body);
     });
@@ -113,14 +111,14 @@ async function convert(
   };
 }
 
-async function paced(tags: readonly FlvTag[], push: (tag: FlvTag, index: number) => void): Promise<void> {
+async function paced(tags: readonly FlvTag[], push: (tag: FlvTag) => void): Promise<void> {
   const startedAt = performance.now();
   const first = tags[0]?.timestamp ?? 0;
-  for (const [index, tag] of tags.entries()) {
-    while ((performance.now() - startedAt) * SPEED < tag.timestamp - first) {
+  for (const tag of tags) {
+    while (performance.now() - startedAt < tag.timestamp - first) {
       await new Promise((resolve) => setTimeout(resolve, STEP_MS));
     }
-    push(tag, index);
+    push(tag);
   }
 }
 
@@ -161,7 +159,7 @@ const policies = (state: readonly TrackConversion[]) =>
   state.map(({ trackId, policy, state: running }) => `${trackId} ${policy} ${running}`);
 
 describe('real clips', () => {
-  test.each([
+  test.concurrent.each([
     ['flv1_mp3', ['v0 transcode running', 'a0 remux null']],
     ['hevc_aac', ['v0 transcode running', 'a0 remux null']],
     ['av1_aac', ['v0 transcode running', 'a0 remux null']],
@@ -286,10 +284,10 @@ test('a publisher with another codec takes over: all of both is there, with a di
 });
 
 test('an encoder that is killed comes back at a keyframe, and the sound never stops', async () => {
+  let killed = false;
   const { bytes, discontinuities, source, state } = await convert([readClip('hevc_aac')], {
-    onTag: ({ timestamp }) => {
-      const pid = pids.at(-1);
-      if (timestamp < 3000 || killed || pid === null || pid === undefined) return;
+    onTag: ({ timestamp }, pid) => {
+      if (timestamp < 3000 || killed || pid === null) return;
       killed = true;
       process.kill(pid, 'SIGKILL');
     },
@@ -304,4 +302,3 @@ test('an encoder that is killed comes back at a keyframe, and the sound never st
   const sounds = timesOf(source, 'audio').filter((time) => time >= start);
   expect(times.audio).toHaveLength(sounds.length);
 });
-let killed = false;
