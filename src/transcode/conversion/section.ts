@@ -9,6 +9,9 @@ import type { TrackConverter } from './track-converter.ts';
 const OPENING_MS = 3000;
 /** Media time that a late track is waited for. */
 const PATIENCE = ticksFromMs(1500);
+/** One that comes, but later, is waited for longer: sound far ahead of its pictures is of no use to a player. */
+const LONGEST_PATIENCE = ticksFromMs(4000);
+const MARGIN = ticksFromMs(250);
 /** What is still inside the encoders when the epoch is over gets this long to come out. */
 const DRAIN_MS = 5000;
 
@@ -63,6 +66,7 @@ export class Section {
   #kept: readonly Track[] = [];
   #heldBytes = 0;
   #newest: Ticks = Number.NEGATIVE_INFINITY;
+  #patience = PATIENCE;
   #state: 'queued' | 'opening' | 'open' | 'over' = 'queued';
   #finishing = false;
   /** Nobody is waited for any more. */
@@ -126,6 +130,7 @@ export class Section {
   /** @param full too much is held already */
   packet(packet: Packet, full: boolean): void {
     if (this.#undecided !== null) {
+      if (full) return;
       this.#undecided.push(packet);
       this.#heldBytes += cost(packet);
       return;
@@ -193,6 +198,11 @@ export class Section {
     const lane = this.#laneOf(source);
     if (lane === undefined || this.#state === 'over') return;
     const adopted = adopt(lane, packet);
+    const lag = this.#newest - packet.dts;
+    // Late for its start is not late for good.
+    if (lane.queue.length === 0 && this.#state === 'open' && lag > this.#patience) {
+      this.#patience = Math.min(lag + MARGIN, LONGEST_PATIENCE);
+    }
     lane.awaited = true;
     lane.queue.push(adopted);
     this.#heldBytes += cost(adopted);
@@ -271,7 +281,7 @@ export class Section {
     }
     if (first === null) return null;
     if (this.#isSomebodyMissing() && !this.#hurried) {
-      if (this.#finishing || this.#newest - earliest <= PATIENCE) return null;
+      if (this.#finishing || this.#newest - earliest <= this.#patience) return null;
       for (const lane of this.#lanes) if (lane.queue.length === 0) lane.awaited = false;
     }
     const packet = first.shift() ?? null;
@@ -280,8 +290,8 @@ export class Section {
   }
 
   #isSomebodyMissing(): boolean {
-    for (const { awaited, closed, queue } of this.#lanes) {
-      if (awaited && !closed && queue.length === 0) return true;
+    for (const { awaited, closed, queue, converter } of this.#lanes) {
+      if (awaited && !closed && queue.length === 0 && converter.state !== 'failed') return true;
     }
     return false;
   }

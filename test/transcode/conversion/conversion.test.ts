@@ -190,6 +190,35 @@ describe('a converted track', () => {
     expect(setup.notes.take()).toContain('a0 150');
   });
 
+  it('is waited for longer when it comes later and later, up to 4 s of media', () => {
+    const setup = setUp();
+    setup.conversion.epoch(epochOf([HEVC, AAC]));
+    sendBoth(setup, HEVC, AAC, 0, 100);
+    setup.encoder().give();
+    sendBoth(setup, HEVC, AAC, 100, 2600);
+    // 2.45 s late.
+    setup.encoder().give(1);
+    setup.notes.take();
+    sendBoth(setup, HEVC, AAC, 2600, 3000);
+    setup.encoder().give(23);
+    setup.notes.take();
+    sendBoth(setup, HEVC, AAC, 3000, 5000);
+    expect(setup.notes.take()).toEqual([]);
+    sendBoth(setup, HEVC, AAC, 5000, 7000);
+    expect(setup.notes.take()).not.toEqual([]);
+  });
+
+  it('is not waited for when its encoder is dead', () => {
+    const setup = setUp();
+    setup.conversion.epoch(epochOf([HEVC, AAC]));
+    sendBoth(setup, HEVC, AAC, 0, 100);
+    setup.encoder().give();
+    setup.encoder().exit(CRASH);
+    setup.notes.take();
+    setup.conversion.packet(packet(AAC, 100));
+    expect(setup.notes.take()).toContain('a0 100');
+  });
+
   it('does not hold the beginning up for longer than 3 s, and joins at the next keyframe', () => {
     const setup = setUp();
     setup.conversion.epoch(epochOf([AVC, OPUS]));
