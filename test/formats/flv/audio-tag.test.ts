@@ -18,9 +18,10 @@ describe('legacy audio', () => {
     [11, 'speex'],
     [14, 'mp3'],
   ])('sound format %i is %s', (id, codec) => {
-    expect(audioParts(Buffer.from([(id << 4) | 0x0f, ...PAYLOAD]))).toEqual([
-      { trackNumber: 0, codec, content: 'frame', nanoseconds: 0, body: PAYLOAD },
-    ]);
+    const base = { trackNumber: 0, codec, content: 'frame', nanoseconds: 0, body: PAYLOAD };
+    for (const flvHeader of [id << 4, (id << 4) | 0x0f]) {
+      expect(audioParts(Buffer.from([flvHeader, ...PAYLOAD]))).toEqual([{ ...base, flvHeader }]);
+    }
   });
 
   it('AAC has a packet type', () => {
@@ -55,7 +56,7 @@ describe.each([
     Buffer.concat([Uint8Array.of(0x90 | type), fourCc(code), ...rest]);
 
   it('sequence start and coded frames', () => {
-    const base = { trackNumber: 0, codec, nanoseconds: 0, body: PAYLOAD };
+    const base = { trackNumber: 0, codec, nanoseconds: 0, flvHeader: null, body: PAYLOAD };
     expect(audioParts(message(0, PAYLOAD))).toEqual([{ ...base, content: 'config' }]);
     expect(audioParts(message(1, PAYLOAD))).toEqual([{ ...base, content: 'frame' }]);
   });

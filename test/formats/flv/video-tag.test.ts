@@ -22,10 +22,13 @@ describe('legacy video', () => {
         keyframe: true,
         compositionOffset: 0,
         nanoseconds: 0,
+        flvHeader: id,
         body: PAYLOAD,
       },
     ]);
-    expect(videoParts(Buffer.from([0x20 | id, ...PAYLOAD]))[0]?.keyframe).toBe(false);
+    expect(videoParts(Buffer.from([0x20 | id, ...PAYLOAD]))).toMatchObject([
+      { keyframe: false, flvHeader: id },
+    ]);
   });
 
   it.each([
@@ -33,10 +36,10 @@ describe('legacy video', () => {
     [12, 'hevc'],
   ])('codec id %i is %s with packet type and composition offset', (codecId, codec) => {
     expect(videoParts(avcTag(0, PAYLOAD, { codecId }))).toMatchObject([
-      { codec, content: 'config', body: PAYLOAD },
+      { codec, content: 'config', flvHeader: null, body: PAYLOAD },
     ]);
     expect(videoParts(avcTag(1, PAYLOAD, { codecId, key: false, cts: 80 }))).toMatchObject([
-      { codec, content: 'frame', keyframe: false, compositionOffset: 80, body: PAYLOAD },
+      { codec, content: 'frame', keyframe: false, compositionOffset: 80, flvHeader: null, body: PAYLOAD },
     ]);
   });
 
@@ -83,7 +86,7 @@ const CODECS = [
 describe.each(CODECS)('Enhanced RTMP %s', (code, codec, hasOffset) => {
   const message = (type: number, ...rest: Uint8Array[]) =>
     Buffer.concat([Uint8Array.of(0x90 | type), fourCc(code), ...rest]);
-  const base = { trackNumber: 0, codec, keyframe: true, nanoseconds: 0 };
+  const base = { trackNumber: 0, codec, keyframe: true, nanoseconds: 0, flvHeader: null };
 
   it('sequence start', () => {
     expect(videoParts(message(0, PAYLOAD))).toEqual([
