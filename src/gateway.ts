@@ -28,6 +28,10 @@ import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
 import { type GatewayEvents, type Logger, StreamReporter } from './servers/stream-reporter.ts';
 import { systemClock } from './servers/system-clock.ts';
 import { openStorage, type Storage } from './storage/open-storage.ts';
+import { makeFfmpegFinder } from './transcode/ffmpeg/finder.ts';
+import { makePictureMaker, type PictureMaker } from './transcode/thumbnails/picture-maker.ts';
+import { makePreviews, type Previews } from './transcode/thumbnails/preview.ts';
+import { makeThumbnails, type Thumbnails } from './transcode/thumbnails/thumbnails.ts';
 
 const VERSION = readVersion();
 /** Application whose streams are at `/hls/<name>.m3u8`. */
@@ -105,6 +109,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #reporter: StreamReporter;
   readonly #rtmp: RtmpServer;
   readonly #counters = new RequestCounters();
+  /** Makes pictures of streams. */
+  readonly #pictures: PictureMaker;
+  readonly #thumbnails: Thumbnails;
+  readonly #previews: Previews;
   readonly #figures = new PackagingFigures();
   #startedAt = systemClock.now();
   #http: FastifyInstance | null = null;
@@ -157,6 +165,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       }),
       httpPort: () => this.address.httpPort,
     });
+    const ffmpeg = makeFfmpegFinder({ configured: () => this.#startConfig.transcode.ffmpeg });
+    this.#pictures = makePictureMaker({ ffmpeg, clock: systemClock });
+    this.#thumbnails = makeThumbnails({ maker: this.#pictures, clock: systemClock });
+    this.#previews = makePreviews({ maker: this.#pictures, clock: systemClock });
     const plugin = this.#makePlugin(false);
     this.plugin = async (app, pluginOptions) => {
       this.#embedded = true;
@@ -252,6 +264,11 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         onRequest: () => {
           this.#lastViewerAt = systemClock.now();
         },
+      },
+      thumbnails: {
+        thumbnails: this.#thumbnails,
+        previews: this.#previews,
+        find: (app, name) => this.#registry.get(app, name),
       },
       open: {
         rtmpPort: () => this.#rtmp.port,
@@ -386,6 +403,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
     if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
     await rtmpClosed;
+    await this.#pictures.close();
     await this.#http?.close();
   }
 
