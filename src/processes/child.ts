@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants, setPriority } from 'node:os';
-import type { Readable, Writable } from 'node:stream';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { TailText } from './tail-text.ts';
 
 /** What a child may write to stderr before only the end of it is kept. */
 const MAX_STDERR = 8 * 1024;
 /** Between the polite signal and the one that cannot be ignored. */
 const KILL_AFTER_MS = 5000;
+/** Between the end of a child and that of its pipes, which something that left the group may hold open for ever. */
+const PIPES_AFTER_MS = 5000;
 
 export interface ChildOptions {
   readonly command: string;
@@ -17,13 +19,15 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** 0 … 19: how far it stands behind others for the CPU. */
   readonly niceness?: number;
+  /** How long `stop` waits before it kills; 5000 when absent. */
+  readonly killAfterMs?: number;
 }
 
 export interface ChildExit {
   /** Null when a signal ended it, or when it never started. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** Why it could not be started: not there, not executable, wrong architecture, no descriptor left. */
+  /** Why it could not be started: not there, not executable, arguments too long, no descriptor left. */
   readonly error: Error | null;
 }
 
@@ -40,62 +44,113 @@ export interface Child {
   readonly exited: Promise<ChildExit>;
   /** Asks the group to end, and kills it when it does not; `exited` tells when it is gone. */
   stop(): Promise<ChildExit>;
+  /** Ends the group at once. */
+  kill(): Promise<ChildExit>;
 }
 
 /** Starts a program by its arguments, without a shell. Never throws: what goes wrong is in `exited`. */
 export function startChild(options: ChildOptions): Child {
+  let child: ChildProcess;
+  try {
+    child = spawn(options.command, options.args, {
+      // A group of its own, so that what it starts ends with it.
+      detached: true,
+      windowsHide: true,
+      stdio: ['pipe', 'pipe', 'pipe', ...Array<'pipe'>(options.extraOutputs ?? 0).fill('pipe')],
+      env: { ...process.env, ...options.env },
+    });
+  } catch (error) {
+    // Arguments that are too long or contain a zero byte, and few others; most failures are events.
+    return unstarted(error instanceof Error ? error : new Error(String(error)), options.extraOutputs ?? 0);
+  }
+  return supervise(child, options);
+}
+
+function supervise(child: ChildProcess, options: ChildOptions): Child {
   const stderr = new TailText(MAX_STDERR);
-  const child = spawn(options.command, options.args, {
-    // A group of its own, so that what it starts ends with it.
-    detached: true,
-    windowsHide: true,
-    stdio: ['pipe', 'pipe', 'pipe', ...Array<'pipe'>(options.extraOutputs ?? 0).fill('pipe')],
-    env: { ...process.env, ...options.env },
-  });
   // A child that ends early closes its input; that is told by its exit.
   child.stdin?.on('error', () => {});
   child.stderr?.on('error', () => {}).on('data', (chunk: Buffer) => stderr.append(chunk));
-  const outputs = child.stdio.filter((_, index) => index === 1 || index > 2) as Readable[];
+  // Without descriptors left there are no pipes.
+  const outputs = Array.from({ length: 1 + (options.extraOutputs ?? 0) }, (_, index) => {
+    const pipe = child.stdio?.[index === 0 ? 1 : index + 2] as Readable | null | undefined;
+    return pipe ?? closedStream();
+  });
   for (const output of outputs) output.on('error', () => {});
   lowerPriority(child, options.niceness ?? 0);
   const exited = exitOf(child);
   let stopping = false;
   return {
     pid: child.pid ?? null,
-    stdin: child.stdin as Writable,
+    stdin: child.stdin ?? closedStream(),
     outputs,
     get stderr() {
       return stderr.text;
     },
     exited,
     stop: () => {
-      if (!stopping && child.pid !== undefined) {
+      if (!stopping && child.pid !== undefined && !isGone(child)) {
         stopping = true;
-        stopGroup(child, child.pid, exited);
+        stopGroup(child.pid, exited, options.killAfterMs ?? KILL_AFTER_MS);
       }
+      return exited;
+    },
+    kill: () => {
+      stopping = true;
+      if (child.pid !== undefined && !isGone(child)) signalGroup(child.pid, 'SIGKILL');
       return exited;
     },
   };
 }
 
+/** What a caller gets when not even the attempt was possible. */
+function unstarted(error: Error, extraOutputs: number): Child {
+  const exited = Promise.resolve({ code: null, signal: null, error });
+  return {
+    pid: null,
+    stdin: closedStream(),
+    outputs: Array.from({ length: 1 + extraOutputs }, closedStream),
+    stderr: '',
+    exited,
+    stop: () => exited,
+    kill: () => exited,
+  };
+}
+
+function closedStream(): PassThrough {
+  const stream = new PassThrough();
+  stream.on('error', () => {});
+  stream.destroy();
+  return stream;
+}
+
 function exitOf(child: ChildProcess): Promise<ChildExit> {
   return new Promise((resolve) => {
-    let failed: Error | null = null;
     child.once('error', (error) => {
-      failed = error;
       if (child.pid === undefined) resolve({ code: null, signal: null, error });
     });
-    child.once('close', (code, signal) => resolve({ code, signal, error: failed }));
+    child.once('exit', (code, signal) => {
+      const { pid } = child;
+      // What it started and left behind does not outlive it.
+      if (pid !== undefined) signalGroup(pid, 'SIGKILL');
+      const timer = setTimeout(() => {
+        for (const pipe of child.stdio) pipe?.destroy();
+      }, PIPES_AFTER_MS);
+      child.once('close', () => {
+        clearTimeout(timer);
+        resolve({ code, signal, error: null });
+      });
+    });
   });
 }
 
-function stopGroup(child: ChildProcess, pid: number, exited: Promise<ChildExit>): void {
+function isGone({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+function stopGroup(pid: number, exited: Promise<ChildExit>, killAfterMs: number): void {
   signalGroup(pid, 'SIGTERM');
-  const timer = setTimeout(() => {
-    signalGroup(pid, 'SIGKILL');
-    // What left the group may hold the pipes open for ever.
-    for (const pipe of child.stdio) pipe?.destroy();
-  }, KILL_AFTER_MS);
+  const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), killAfterMs);
   void exited.then(() => clearTimeout(timer));
 }
 

@@ -1,29 +1,35 @@
 /** The end of a text that may be endless. */
 export class TailText {
   readonly #limit: number;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  /** Twice as much as is kept, so that it is moved to the front only now and then. */
+  readonly #bytes: Buffer;
+  #used = 0;
+  #cut = false;
 
   /** @param limit bytes that are kept */
   constructor(limit: number) {
     this.#limit = limit;
+    this.#bytes = Buffer.alloc(2 * limit);
   }
 
-  append(chunk: Buffer): void {
-    const end = chunk.length > this.#limit ? Buffer.from(chunk.subarray(-this.#limit)) : chunk;
-    this.#chunks.push(end);
-    this.#bytes += end.length;
-    for (
-      let first = this.#chunks[0];
-      first !== undefined && this.#bytes - first.length >= this.#limit;
-      first = this.#chunks[0]
-    ) {
-      this.#chunks.shift();
-      this.#bytes -= first.length;
+  append(chunk: Uint8Array): void {
+    const end = chunk.subarray(Math.max(0, chunk.length - this.#limit));
+    this.#cut ||= end.length < chunk.length;
+    if (this.#used + end.length > this.#bytes.length) {
+      this.#bytes.copyWithin(0, this.#used - this.#limit, this.#used);
+      this.#used = this.#limit;
+      this.#cut = true;
     }
+    this.#bytes.set(end, this.#used);
+    this.#used += end.length;
   }
 
   get text(): string {
-    return Buffer.concat(this.#chunks).subarray(-this.#limit).toString('utf8');
+    let start = Math.max(0, this.#used - this.#limit);
+    // Not with the rest of a character that was cut in two.
+    if (start > 0 || this.#cut) {
+      while (start < this.#used && (this.#bytes.readUInt8(start) & 0xc0) === 0x80) start++;
+    }
+    return this.#bytes.toString('utf8', start, this.#used);
   }
 }
