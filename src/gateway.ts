@@ -165,7 +165,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       }),
       httpPort: () => this.address.httpPort,
     });
-    const ffmpeg = makeFfmpegFinder({ configured: () => this.#startConfig.transcode.ffmpeg });
+    const ffmpeg = makeFfmpegFinder({
+      configured: () => this.#startConfig.transcode.ffmpeg,
+      clock: systemClock,
+    });
     this.#pictures = makePictureMaker({ ffmpeg, clock: systemClock });
     this.#thumbnails = makeThumbnails({ maker: this.#pictures, clock: systemClock });
     this.#previews = makePreviews({ maker: this.#pictures, clock: systemClock });

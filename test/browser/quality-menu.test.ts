@@ -137,6 +137,18 @@ describe('pictures of streams', () => {
     expectNoComplaints({ page, requests, ...seen }, gateway.httpUrl);
   });
 
+  test('stand in for the video until it plays', async () => {
+    const { page } = await visit(browser, `${gateway.httpUrl}?stream=cam`, (opened) =>
+      opened.route('**/hls/cam.m3u8*', (route) => route.fulfill({ status: 404, body: '{}' })),
+    );
+    const poster = page.locator('video[poster^="blob:"]');
+    await poster.waitFor();
+    await page.unroute('**/hls/cam.m3u8*');
+    await playbackIs(page, 'playing');
+    await page.locator('.back').click();
+    await until('the poster to go', async () => (await poster.count()) === 0);
+  });
+
   test.each([
     [501, 1],
     [404, 2],

@@ -1,6 +1,6 @@
 import type { Clock } from '../../media/clock.ts';
 import { SluiceError } from '../../media/errors.ts';
-import { type Child, type ChildExit, startChild } from '../../processes/child.ts';
+import { type ChildExit, startChild } from '../../processes/child.ts';
 
 /** What is quoted of ffmpeg's own words. */
 const QUOTED = 300;
@@ -28,13 +28,7 @@ export interface Once {
 /** Runs ffmpeg from stdin to stdout. Never throws: what goes wrong is in `output`. */
 export function runOnce(options: OnceOptions): Once {
   const { command, args, input, clock, timeoutMs, maxBytes, niceness } = options;
-  let child: Child;
-  try {
-    child = startChild({ command, args, niceness });
-  } catch (error) {
-    // Without a descriptor left not even the pipes can be made.
-    return { output: Promise.reject(failure('cannot be started', error)), gone: settled, stop: () => {} };
-  }
+  const child = startChild({ command, args, niceness });
   const chunks: Buffer[] = [];
   let bytes = 0;
   let refuse: (error: SluiceError) => void = () => {};
@@ -53,7 +47,7 @@ export function runOnce(options: OnceOptions): Once {
       else giveUp(`wrote more than ${maxBytes} bytes`);
     });
   }
-  child.stdin?.end(input);
+  child.stdin.end(input);
   const exited = child.exited.then((exit) => {
     cancelTimeout();
     return exit;
@@ -69,8 +63,6 @@ export function runOnce(options: OnceOptions): Once {
     stop: () => giveUp('was stopped'),
   };
 }
-
-const settled = Promise.resolve();
 
 function problemOf({ code, signal, error }: ChildExit, bytes: number): string | null {
   if (error !== null) return `cannot be started (${error.message})`;
