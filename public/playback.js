@@ -427,20 +427,20 @@ export class Player {
       // A playlist that is already complete is the end of the last session: wait for the next one.
       if (!details.live && !engine.played) soon(() => this.#finish());
     });
-    hls.on(Hls.Events.MANIFEST_LOADED, (_event, { levels }) => {
-      engine.variants = levels.map(({ url: address, bitrate, width, height, attrs }) => ({
+    hls.on(Hls.Events.MANIFEST_LOADED, (_event, { levels: listed }) => {
+      engine.variants = listed.map(({ url: address, bitrate, width, height, attrs }) => ({
         key: variantKey(address),
         bitrate,
         width: width ?? 0,
         height: height ?? 0,
         frameRate: attrs.optionalFloat('FRAME-RATE', 0),
       }));
+      // By now hls.js has sorted out what it cannot play, and sound alone where there is a picture.
+      const levels = new Set(hls.levels.map((level) => variantKey(level.uri)));
+      engine.unplayable = new Set(engine.variants.map(({ key }) => key).filter((key) => !levels.has(key)));
     });
     hls.on(Hls.Events.MANIFEST_PARSED, () => {
       engine.loadable = new Set(hls.levels.map((level) => variantKey(level.uri)));
-      engine.unplayable = new Set(
-        engine.variants.map(({ key }) => key).filter((key) => !engine.loadable.has(key)),
-      );
       if (this.#choice !== null && engine.loadable.has(this.#choice)) {
         hls.loadLevel = levelOf(hls, this.#choice);
       }
