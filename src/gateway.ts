@@ -32,6 +32,9 @@ import { systemClock } from './servers/system-clock.ts';
 import { openStorage, type Storage } from './storage/open-storage.ts';
 import { makeFfmpegFinder } from './transcode/ffmpeg/finder.ts';
 import { SlatePictures } from './transcode/slate-picture.ts';
+import { makePictureMaker, type PictureMaker } from './transcode/thumbnails/picture-maker.ts';
+import { makePreviews, type Previews } from './transcode/thumbnails/preview.ts';
+import { makeThumbnails, type Thumbnails } from './transcode/thumbnails/thumbnails.ts';
 import { Transcoding } from './transcode/transcoding.ts';
 
 const VERSION = readVersion();
@@ -112,6 +115,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #transcoding: Transcoding;
   readonly #rtmp: RtmpServer;
   readonly #counters = new RequestCounters();
+  /** Makes pictures of streams. */
+  readonly #pictures: PictureMaker;
+  readonly #thumbnails: Thumbnails;
+  readonly #previews: Previews;
   readonly #figures = new PackagingFigures();
   #startedAt = systemClock.now();
   #http: FastifyInstance | null = null;
@@ -191,6 +198,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       }),
       httpPort: () => this.address.httpPort,
     });
+    this.#pictures = makePictureMaker({ ffmpeg, clock: systemClock });
+    this.#thumbnails = makeThumbnails({ maker: this.#pictures, clock: systemClock });
+    this.#previews = makePreviews({ maker: this.#pictures, clock: systemClock });
     const plugin = this.#makePlugin(false);
     this.plugin = async (app, pluginOptions) => {
       this.#embedded = true;
@@ -291,6 +301,11 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
           const stream = this.#registry.get(app, name);
           return stream !== null && this.#transcoding.wanted(stream, rendition);
         },
+      },
+      thumbnails: {
+        thumbnails: this.#thumbnails,
+        previews: this.#previews,
+        find: (app, name) => this.#registry.get(app, name),
       },
       open: {
         rtmpPort: () => this.#rtmp.port,
@@ -430,6 +445,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
     await rtmpClosed;
     await this.#slatePictures.close();
+    await this.#pictures.close();
     await this.#http?.close();
   }
 

@@ -59,6 +59,7 @@ async function convert(
     ...{ segmentName: (number) => `${number}.ts`, firstMediaSequence: 0, firstDiscontinuitySequence: 0 },
     ...{ segmentDuration: 2, maxSegmentDuration: 10, listedSegments: 100, beforeListing: null },
     onListed: () => {},
+    onDropped: () => {},
     onStoreError: (error) => faults.push(error),
   });
   const conversion = makeConversion({
