@@ -170,6 +170,14 @@ export class Gateway extends EventTarget {
     return url.href;
   }
 
+  /** A picture of the stream as it is now. @param {StreamId} id @param {number} width @returns {string} */
+  pictureUrl(id, width) {
+    const url = new URL(this.playlistUrl(id));
+    url.pathname = url.pathname.replace(/\.m3u8$/, '/thumbnail.jpg');
+    url.searchParams.set('width', String(width));
+    return url.href;
+  }
+
   /** The signature this page was opened with; it is good for one stream. @param {StreamId | null} id @returns {string | null} */
   tokenFor(id) {
     const named = this.selectedInAddress();

@@ -4,8 +4,10 @@
  * ends and starts anew, a gateway that restarts are all normal, and end with the picture coming back
  * by itself. hls.js wherever Media Source Extensions exist, the browser's own HLS otherwise.
  */
+import { byQuality, readVariants, variantKey } from './variants.js';
 import Hls from './vendor/hls.min.mjs';
 
+/** @typedef {import('./variants.js').Variant} Variant */
 /** @typedef {'idle' | 'waiting' | 'playing' | 'stalled'} PlaybackState */
 /** What the gateway says of the stream; 'unknown' when it does not answer. 'unlisted' when it names no such stream, which may be live all the same. @typedef {'live' | 'grace' | 'ended' | 'unlisted' | 'unknown'} Supply */
 /** One attached source: from its creation to the next failure, end or choice of another stream. */
@@ -15,6 +17,11 @@ import Hls from './vendor/hls.min.mjs';
  * @property {number} openedAt
  * @property {string | undefined} session  which run of the stream it was opened on
  * @property {boolean} played   it has shown something
+ * @property {number} playedAt  since when
+ * @property {Variant[]} variants  what the stream has, as far as is known; more than hls.js has when some came later
+ * @property {Set<string>} loadable  what hls.js has, by key
+ * @property {Set<string>} unplayable  what this browser has no decoder for, by key
+ * @property {number} variantsAt  when to look for others
  * @property {boolean} broken   it loads nothing more: play out what is buffered, then replace it
  * @property {number} mediaErrorAt
  * @property {{ type: string, bits: number, seconds: number }[]} loaded  the last fragments
@@ -37,6 +44,11 @@ const PROBE_TIMEOUT_MS = 4000;
 const CODEC_RETRY_MS = 15000;
 const DENIED_RETRY_MS = 30000;
 const FRAGMENTS_MEASURED = 6;
+/** Renditions that are encoded on demand come within seconds after the first viewer … */
+const EARLY_VARIANTS_MS = 3000;
+const VARIANTS_MS = 10_000;
+/** … who hardly minds when playback starts over then; later it is left alone. */
+const RESTART_MS = 10_000;
 
 /** @type {Partial<import('hls.js').HlsConfig>} */
 const HLS_CONFIG = {
@@ -111,6 +123,8 @@ export class Player {
   #probe = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
+  /** What the viewer wants, by key; null leaves it to hls.js. @type {string | null} */
+  #choice = null;
   #retryAt = 0;
   #failures = 0;
   #lastTime = -1;
@@ -159,6 +173,7 @@ export class Player {
     this.denied = false;
     this.blocked = false;
     this.paused = false;
+    this.#choice = null;
     this.#failures = 0;
     this.#retryAt = 0;
     clearInterval(this.#timer);
@@ -194,6 +209,31 @@ export class Player {
     void this.#play();
   }
 
+  /** @returns {import('./quality-menu.js').Qualities} */
+  qualities() {
+    const engine = this.#engine;
+    const variants = (engine?.variants ?? []).filter(({ key }) => !engine?.unplayable.has(key));
+    const level = engine?.hls?.levels[engine.hls.currentLevel];
+    return {
+      variants: variants.sort(byQuality),
+      // A rendition that is gone may come back.
+      chosen: variants.some(({ key }) => key === this.#choice) ? this.#choice : null,
+      current: level ? variantKey(level.uri) : null,
+    };
+  }
+
+  /** @param {string | null} key of the variant; null leaves the choice to the player */
+  chooseQuality(key) {
+    this.#choice = key;
+    const engine = this.#engine;
+    const hls = engine?.hls;
+    if (!engine || !hls) return;
+    if (key === null) hls.loadLevel = -1;
+    else if (engine.loadable.has(key)) hls.nextLevel = levelOf(hls, key);
+    else this.#reopen();
+    this.#onChange();
+  }
+
   /** @returns {Stats} */
   stats() {
     const video = this.#video;
@@ -218,10 +258,29 @@ export class Player {
     const engine = this.#engine;
     if (engine) engine.session ??= this.#session();
     if (engine && !engine.broken) {
+      if (now >= engine.variantsAt && !document.hidden) void this.#lookForVariants(engine, now);
       this.#keepUp(engine, now);
       return;
     }
     if (now >= this.#retryAt && this.#probe === null && this.#worthTrying()) void this.#attempt();
+  }
+
+  /** @param {Engine} engine @param {number} now */
+  async #lookForVariants(engine, now) {
+    const url = this.#url;
+    // Of a media playlist alone there is nothing to choose from.
+    if (url === null || engine.hls === null || engine.variants.length === 0) return;
+    const early = now - engine.playedAt < RESTART_MS - EARLY_VARIANTS_MS;
+    engine.variantsAt = now + (early ? EARLY_VARIANTS_MS : VARIANTS_MS);
+    const variants = await fetchVariants(url);
+    if (this.#engine !== engine || engine.broken || variants.length === 0) return;
+    if (sameKeys(variants, engine.variants)) return;
+    engine.variants = variants;
+    const missed = variants.map(({ key }) => key).filter((key) => isMissed(engine, key));
+    const young = performance.now() - engine.playedAt < RESTART_MS;
+    const wanted = this.#choice === null ? missed.length > 0 && young : missed.includes(this.#choice);
+    if (wanted && !this.paused) this.#reopen();
+    this.#onChange();
   }
 
   /** Nothing to fetch while the gateway itself says that there is nothing. */
@@ -275,6 +334,11 @@ export class Player {
       openedAt: now,
       session: this.#session(),
       played: false,
+      playedAt: Infinity,
+      variants: [],
+      loadable: new Set(),
+      unplayable: new Set(),
+      variantsAt: Infinity,
       broken: false,
       mediaErrorAt: -Infinity,
       loaded: [],
@@ -299,6 +363,13 @@ export class Player {
     engine.hls?.destroy();
     this.#video.removeAttribute('src');
     this.#video.load();
+  }
+
+  /** hls.js reads the multivariant playlist only once: another one is needed for what came later. */
+  #reopen() {
+    if (this.#url === null) return;
+    this.#close();
+    this.#create(this.#url);
   }
 
   #keepPicture() {
@@ -356,6 +427,26 @@ export class Player {
       // A playlist that is already complete is the end of the last session: wait for the next one.
       if (!details.live && !engine.played) soon(() => this.#finish());
     });
+    hls.on(Hls.Events.MANIFEST_LOADED, (_event, { levels: listed }) => {
+      engine.variants = listed.map(({ url: address, bitrate, width, height, attrs }) => ({
+        key: variantKey(address),
+        bitrate,
+        width: width ?? 0,
+        height: height ?? 0,
+        frameRate: attrs.optionalFloat('FRAME-RATE', 0),
+      }));
+      // By now hls.js has sorted out what it cannot play, and sound alone where there is a picture.
+      const levels = new Set(hls.levels.map((level) => variantKey(level.uri)));
+      engine.unplayable = new Set(engine.variants.map(({ key }) => key).filter((key) => !levels.has(key)));
+    });
+    hls.on(Hls.Events.MANIFEST_PARSED, () => {
+      engine.loadable = new Set(hls.levels.map((level) => variantKey(level.uri)));
+      if (this.#choice !== null && engine.loadable.has(this.#choice)) {
+        hls.loadLevel = levelOf(hls, this.#choice);
+      }
+      soon(() => this.#onChange());
+    });
+    hls.on(Hls.Events.LEVEL_SWITCHED, () => soon(() => this.#onChange()));
     hls.on(Hls.Events.MEDIA_ENDED, () => soon(() => this.#finish()));
     hls.on(Hls.Events.FRAG_BUFFERED, (_event, { frag, part, stats }) => {
       const length = part?.duration ?? frag.duration;
@@ -455,6 +546,10 @@ export class Player {
       // The first change is the seek to the live point, which shows nothing yet.
       if (first || this.#video.seeking || this.#video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
       if (this.state !== 'playing') this.#startedMovingAt = now;
+      if (!engine.played) {
+        engine.playedAt = now;
+        engine.variantsAt = now + EARLY_VARIANTS_MS;
+      }
       engine.played = true;
       this.ended = false;
       this.unsupported = false;
@@ -584,6 +679,32 @@ async function look(url, surelyLive, signal) {
     // Not reachable: the next turn asks again.
     return 'absent';
   }
+}
+
+/** @param {string} url @returns {Promise<Variant[]>} nothing when it cannot be told */
+async function fetchVariants(url) {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+    return response.ok ? readVariants(await response.text(), url) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** @param {readonly Variant[]} some @param {readonly Variant[]} others */
+function sameKeys(some, others) {
+  const keys = new Set(others.map(({ key }) => key));
+  return some.length === others.length && some.every(({ key }) => keys.has(key));
+}
+
+/** The stream has it, and hls.js does not know. @param {Engine} engine @param {string} key */
+function isMissed(engine, key) {
+  return !engine.loadable.has(key) && !engine.unplayable.has(key);
+}
+
+/** @param {Hls} hls @param {string} key */
+function levelOf(hls, key) {
+  return hls.levels.findIndex((level) => variantKey(level.uri) === key);
 }
 
 /** @param {HTMLVideoElement} video */

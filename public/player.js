@@ -5,13 +5,16 @@ import { bySeverity, severityName, worst } from './findings.js';
 import { bitrate, channels, codecName, duration, frameRate, NONE, sampleRate, seconds } from './format.js';
 import { Gateway, sameStream } from './gateway.js';
 import { ObsSettings } from './obs-settings.js';
+import { Pictures } from './pictures.js';
 import { Player } from './playback.js';
+import { QualityMenu } from './quality-menu.js';
 import { StreamList } from './stream-list.js';
 
 /** @typedef {import('./gateway.js').Stream} Stream */
 /** @typedef {import('./gateway.js').StreamId} StreamId */
 
 const STATS_MS = 500;
+const POSTER_WIDTH = 960;
 
 const { body } = document;
 const video = byId('video', HTMLVideoElement);
@@ -46,7 +49,21 @@ const player = new Player({
   onChange: render,
   onTrouble: () => gateway.refresh(),
 });
-const list = new StreamList(byId('stream-list', HTMLElement), gateway, (id) => choose(id, true));
+const pictures = new Pictures();
+const poster = pictures.add(stage, (url) => {
+  if (url === null) video.removeAttribute('poster');
+  else video.poster = url;
+});
+const list = new StreamList(byId('stream-list', HTMLElement), gateway, pictures, (id) => choose(id, true));
+const qualityMenu = new QualityMenu(
+  {
+    root: byId('quality', HTMLElement),
+    mode: byId('quality-mode', HTMLElement),
+    now: byId('quality-now', HTMLElement),
+    select: byId('quality-select', HTMLSelectElement),
+  },
+  (key) => player.chooseQuality(key),
+);
 const obs = new ObsSettings(gateway);
 
 /** @returns {import('./playback.js').Supply} */
@@ -58,6 +75,7 @@ function supply() {
 /** @param {StreamId | null} id @param {boolean} remember  as a step of the browser's history */
 function choose(id, remember) {
   selected = id;
+  poster.clear();
   const address = gateway.addressFor(id);
   if (remember && address !== location.href) history.pushState(null, '', address);
   else history.replaceState(null, '', address);
@@ -135,9 +153,15 @@ function renderStage(stream) {
     }[state],
   );
 
-  const audioOnly =
-    stream !== undefined && stream.tracks.length > 0 && !stream.tracks.some((t) => t.kind === 'video');
-  body.dataset.audioOnly = String(audioOnly);
+  const hasVideo = stream?.tracks.some((track) => track.kind === 'video') ?? false;
+  const qualities = player.qualities();
+  qualityMenu.render(qualities);
+  const soundAlone = qualities.variants.some(({ key, width }) => key === qualities.current && width === 0);
+  const audioOnly = stream !== undefined && stream.tracks.length > 0 && !hasVideo;
+  body.dataset.audioOnly = String(audioOnly || (soundAlone && hasVideo));
+  // Only where there is no picture yet.
+  const bare = player.state === 'waiting' && hasVideo && !player.denied;
+  poster.update(bare && selected !== null ? gateway.pictureUrl(selected, POSTER_WIDTH) : null, false);
 
   const waiting = player.state === 'waiting' && !player.blocked;
   overlay.hidden = !waiting;
@@ -355,7 +379,7 @@ document.addEventListener('fullscreenchange', () => {
 });
 stage.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target instanceof HTMLInputElement) return;
+  if (event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement) return;
   const onButton = event.target instanceof HTMLButtonElement;
   if (event.key === 'm') toggleMute();
   else if (event.key === 'f') toggleFullscreen();

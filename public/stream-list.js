@@ -7,6 +7,9 @@ import { sameStream } from './gateway.js';
 /** @typedef {import('./gateway.js').Stream} Stream */
 /** @typedef {import('./gateway.js').StreamId} StreamId */
 
+/** Enough for a card on a sharp screen. */
+const PICTURE_WIDTH = 480;
+
 const STATES = { live: 'Live', grace: 'Reconnecting', ended: 'Ended' };
 
 /** @param {Stream} stream */
@@ -28,14 +31,20 @@ function facts(stream) {
 class Row {
   element = create('li', 'stream');
   #link = create('a', 'stream-link');
+  #image = create('img', 'stream-picture');
+  #picture;
   #name = create('span', 'stream-name');
   #badge = create('span', 'badge');
   #facts = create('span', 'stream-facts');
   #hints = create('span', 'stream-hints');
 
-  /** @param {() => void} onChoose */
-  constructor(onChoose) {
-    this.#link.append(this.#name, this.#badge, this.#facts, this.#hints);
+  /** @param {import('./pictures.js').Pictures} pictures @param {() => void} onChoose */
+  constructor(pictures, onChoose) {
+    // The name beside it says all that it could.
+    this.#image.alt = '';
+    this.#image.hidden = true;
+    this.#picture = pictures.add(this.element, (url) => this.#show(url));
+    this.#link.append(this.#image, this.#name, this.#badge, this.#facts, this.#hints);
     this.element.append(this.#link);
     this.#link.addEventListener('click', (event) => {
       if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
@@ -44,8 +53,22 @@ class Row {
     });
   }
 
-  /** @param {Stream} stream @param {string} label @param {string} href @param {boolean} current */
-  update(stream, label, href, current) {
+  /** Only once it can be drawn, so that nothing flickers. @param {string | null} url */
+  async #show(url) {
+    const next = new Image();
+    next.src = url ?? '';
+    const drawable = url !== null && (await next.decode().then(always, never));
+    if (drawable) this.#image.src = url;
+    this.#image.hidden = !drawable;
+  }
+
+  /**
+   * @param {Stream} stream
+   * @param {{ label: string, href: string, picture: string, current: boolean }} place
+   */
+  update(stream, { label, href, picture, current }) {
+    const seen = stream.tracks.some((track) => track.kind === 'video');
+    this.#picture.update(seen ? picture : null, stream.state === 'live');
     if (this.#link.href !== href) this.#link.href = href;
     if (current) this.#link.setAttribute('aria-current', 'true');
     else this.#link.removeAttribute('aria-current');
@@ -59,21 +82,27 @@ class Row {
   }
 }
 
+const always = () => true;
+const never = () => false;
+
 export class StreamList {
   /** @type {Map<string, Row>} */
   #rows = new Map();
   #list;
   #gateway;
+  #pictures;
   #onChoose;
 
   /**
    * @param {HTMLElement} list
    * @param {import('./gateway.js').Gateway} gateway
+   * @param {import('./pictures.js').Pictures} pictures
    * @param {(id: StreamId) => void} onChoose
    */
-  constructor(list, gateway, onChoose) {
+  constructor(list, gateway, pictures, onChoose) {
     this.#list = list;
     this.#gateway = gateway;
+    this.#pictures = pictures;
     this.#onChoose = onChoose;
   }
 
@@ -87,18 +116,19 @@ export class StreamList {
       seen.add(key);
       let row = this.#rows.get(key);
       if (!row) {
-        row = new Row(() => this.#onChoose(id));
+        row = new Row(this.#pictures, () => this.#onChoose(id));
         this.#rows.set(key, row);
       }
-      row.update(
-        stream,
-        this.#gateway.label(id),
-        this.#gateway.pageUrl(id),
-        selected !== null && sameStream(id, selected),
-      );
+      row.update(stream, {
+        label: this.#gateway.label(id),
+        href: this.#gateway.pageUrl(id),
+        picture: this.#gateway.pictureUrl(id, PICTURE_WIDTH),
+        current: selected !== null && sameStream(id, selected),
+      });
     }
     for (const [key, row] of this.#rows) {
       if (seen.has(key)) continue;
+      this.#pictures.remove(row.element);
       row.element.remove();
       this.#rows.delete(key);
     }

@@ -9,9 +9,11 @@ import { parseConfig } from './config/load.ts';
 import { type ApplicationSettings, type Config, type ConfigInput, settingsOf } from './config/schema.ts';
 import { type Hooks, makeHooks } from './hooks/hooks.ts';
 import { type StreamHooks, streamHooks } from './hooks/stream-hooks.ts';
+import type { SlateChoice } from './live/slate.ts';
 import type { Stream } from './live/stream.ts';
 import { StreamRegistry } from './live/stream-registry.ts';
 import { SluiceError } from './media/errors.ts';
+import type { Epoch } from './media/packet.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
 import type { HlsPackager } from './packaging/hls-packager.ts';
 import { PackagingFigures } from './packaging/packaging-figures.ts';
@@ -32,6 +34,10 @@ import { type GatewayEvents, type Logger, StreamReporter } from './servers/strea
 import { systemClock } from './servers/system-clock.ts';
 import { openStorage, type Storage } from './storage/open-storage.ts';
 import { makeFfmpegFinder } from './transcode/ffmpeg/finder.ts';
+import { SlatePictures } from './transcode/slate-picture.ts';
+import { makePictureMaker, type PictureMaker } from './transcode/thumbnails/picture-maker.ts';
+import { makePreviews, type Previews } from './transcode/thumbnails/preview.ts';
+import { makeThumbnails, type Thumbnails } from './transcode/thumbnails/thumbnails.ts';
 import { Transcoding } from './transcode/transcoding.ts';
 
 const VERSION = readVersion();
@@ -106,6 +112,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #httpIncidents: HttpIncidents;
   readonly #registry: StreamRegistry;
   readonly #gatekeeper: Gatekeeper;
+  readonly #slatePictures: SlatePictures;
   #storage: Storage | null = null;
   /** Null before the start. */
   #outputs: HlsOutputs | null = null;
@@ -115,6 +122,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #transcoding: Transcoding;
   readonly #rtmp: RtmpServer;
   readonly #counters = new RequestCounters();
+  /** Makes pictures of streams. */
+  readonly #pictures: PictureMaker;
+  readonly #thumbnails: Thumbnails;
+  readonly #previews: Previews;
   readonly #figures = new PackagingFigures();
   #startedAt = systemClock.now();
   #http: FastifyInstance | null = null;
@@ -143,20 +154,41 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       tell: (incident) => this.#crowd.note({ level: 'info', ...incident }),
     });
     this.#streamHooks = streamHooks(this.#hooks);
+    const ffmpeg = makeFfmpegFinder({
+      configured: () => this.#startConfig.transcode.ffmpeg,
+      clock: systemClock,
+    });
+    this.#slatePictures = new SlatePictures({
+      ffmpeg: () => ffmpeg.find(),
+      niceness: () => this.#config.transcode.niceness,
+      clock: systemClock,
+      onFailure: (source, error) =>
+        this.#log.warn(
+          { slate: source, code: error.code, reason: error.message },
+          'the slate cannot be made, so the last picture is shown instead',
+        ),
+    });
     this.#registry = new StreamRegistry({
       clock: systemClock,
       graceMs: (app) => this.#settingsOf(app).publish.graceWindow * 1000,
       takeover: (app) => this.#settingsOf(app).publish.takeover,
       maxStreams: () => this.#config.publish.maxStreams,
       onState: (stream) => this.#streamChanged(stream),
-      onEpoch: (stream, epoch) => this.#reporter.epochBegan(stream, epoch),
+      slate: (stream) => this.#slateOf(stream),
+      onEpoch: (stream, epoch) => {
+        this.#reporter.epochBegan(stream, epoch);
+        this.#prepareSlate(stream, epoch);
+      },
       onSinkFault: (stream, error) => this.#outputFailed(stream, error),
     });
     this.#transcoding = new Transcoding({
       clock: systemClock,
-      ffmpeg: makeFfmpegFinder({ configured: () => this.#startConfig.transcode.ffmpeg, clock: systemClock }),
+      ffmpeg,
       settings: (app) => (app === null ? this.#config : this.#settingsOf(app)),
       onLadder: (stream, event) => this.#reporter.ladder(stream, event),
+      onConversion: (stream, track) => this.#reporter.conversion(stream, track),
+      onReject: (stream, error) => this.#outputFailed(stream, error),
+      onFault: (stream, error) => this.#outputFailed(stream, error),
     });
     this.#gatekeeper = new Gatekeeper({
       settings: (app) => this.#settingsOf(app),
@@ -181,6 +213,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       }),
       httpPort: () => this.address.httpPort,
     });
+    this.#pictures = makePictureMaker({ ffmpeg, clock: systemClock });
+    this.#thumbnails = makeThumbnails({ maker: this.#pictures, clock: systemClock });
+    this.#previews = makePreviews({ maker: this.#pictures, clock: systemClock });
     const plugin = this.#makePlugin(false);
     this.plugin = async (app, pluginOptions) => {
       this.#embedded = true;
@@ -247,7 +282,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#state = 'running';
     this.#watch = setInterval(() => {
       for (const stream of this.#registry.list()) {
-        this.#reporter.checkWarnings(stream, warningsOf(stream, this.#outputOf(stream)));
+        this.#reporter.checkWarnings(stream, warningsOf(stream, this.#outputOf(stream), this.#transcoding));
       }
     }, WARNING_CHECK_MS);
     this.#watch.unref();
@@ -282,6 +317,11 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
           const stream = this.#registry.get(app, name);
           return stream !== null && this.#transcoding.wanted(stream, rendition);
         },
+      },
+      thumbnails: {
+        thumbnails: this.#thumbnails,
+        previews: this.#previews,
+        find: (app, name) => this.#registry.get(app, name),
       },
       open: {
         rtmpPort: () => this.#rtmp.port,
@@ -372,8 +412,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   #viewed(): [Stream, StreamView][] {
     const now = systemClock.now();
     return this.#registry.list().flatMap((stream): [Stream, StreamView][] => {
-      const renditions = this.#transcoding.renditions(stream);
-      const view = viewStream(stream, this.#outputOf(stream), renditions, now, DEFAULT_APP);
+      const view = viewStream(stream, this.#outputOf(stream), this.#transcoding, now, DEFAULT_APP);
       return view === null ? [] : [[stream, view]];
     });
   }
@@ -413,6 +452,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       // The publishers are dismissed; what they sent becomes the last segments, and the playlists end.
       for (const stream of this.#registry.list()) stream.close();
     }
+    for (const stream of this.#registry.list()) stream.stopSlate();
     // Where the next process goes on with the playlists they do not end: the streams only lose their publishers.
     const rtmpClosed = this.#rtmp.close();
     if (!goesOn) await this.#outputs?.ended();
@@ -428,6 +468,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     );
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
     if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
+    await rtmpClosed;
+    await this.#slatePictures.close();
+    await this.#pictures.close();
     await hooksClosed;
     await this.#http?.close();
   }
@@ -441,6 +484,20 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const settings = this.#settings.get(app) ?? this.#settings.get(null);
     if (settings === undefined) throw new SluiceError('SLUICE_INTERNAL', 'there are no settings');
     return settings;
+  }
+
+  #slateOf(stream: Stream): SlateChoice | null {
+    const { slate } = this.#settingsOf(stream.app).publish;
+    // What is written after the storage was handed on would be in the way of the next process.
+    if (slate === 'none' || this.#state === 'closing') return null;
+    return { picture: (track) => (slate === 'last' ? null : this.#slatePictures.get(slate, track)) };
+  }
+
+  /** So that it is there when it is needed. */
+  #prepareSlate(stream: Stream, { tracks }: Epoch): void {
+    const { slate } = this.#settingsOf(stream.app).publish;
+    if (slate === 'none' || slate === 'last') return;
+    for (const track of tracks) if (track.kind === 'video') this.#slatePictures.prepare(slate, track);
   }
 
   #outputOf(stream: Stream): HlsPackager | null {
@@ -477,7 +534,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#streamHooks.stateChanged(stream);
     if (stream.state !== 'closed') return;
     void this.#outputs
-      ?.retire(stream, () => this.#registry.remove(stream))
+      ?.retire(stream, () => {
+        this.#registry.remove(stream);
+        this.#transcoding.forget(stream);
+      })
       .then(() => {
         this.#reporter.ended(stream);
         this.#streamHooks.ended(stream);

@@ -151,7 +151,7 @@ describe('events', () => {
   });
 
   it('warn once about each thing to change', async () => {
-    const gateway = create();
+    const gateway = create({ transcode: { codecs: { opus: 'drop' } } });
     await gateway.start();
     const warnings: string[] = [];
     gateway.on('warning', ({ warning }) => warnings.push(warning.code));

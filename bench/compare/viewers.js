@@ -13,7 +13,10 @@ const FILL_MS = 10_000;
 const RELOAD_MS = 2000;
 
 /** HLS viewers on ten streams: what they cost beyond the publishers alone. */
-export async function compareViewers({ rounds, viewers, seconds: wanted, nodeArgs }, nginx) {
+export async function compareViewers(
+  { rounds, viewers, seconds: wanted, 'warm-up': warmUp, nodeArgs },
+  nginx,
+) {
   // Whole reloads, so that each viewer fetches the same.
   const seconds = Math.ceil((wanted * 1000) / RELOAD_MS) * (RELOAD_MS / 1000);
   const ours = [];
@@ -51,13 +54,14 @@ export async function compareViewers({ rounds, viewers, seconds: wanted, nodeArg
     const server = await start();
     try {
       const fleet = await startFleet(server.rtmpPort, STREAMS);
-      await sleep(SPREAD_MS + FILL_MS);
+      // Compilation is not operation: at two hundred requests a second it goes on for half a minute.
+      await sleep(SPREAD_MS + Math.max(FILL_MS, warmUp * 1000));
       const alone = await cpuOver(server.pid, seconds);
       const audience = startAudience(
         fleet.names.map((one) => `http://127.0.0.1:${server.httpPort}/${pathOf(one)}`),
         viewers,
       );
-      await sleep(RELOAD_MS * 2);
+      await sleep(RELOAD_MS * 2 + warmUp * 1000);
       const segmentsBefore = audience.segments();
       const watched = await cpuOver(server.pid, seconds);
       const segments = (audience.segments() - segmentsBefore) / viewers / seconds;

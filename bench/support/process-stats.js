@@ -41,6 +41,11 @@ export function descriptors(pid) {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
+/** Children of a process, and theirs. */
+export function descendants(pid) {
+  return processTree(pid).slice(1);
+}
+
 function kibibytes(status, field) {
   return (Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024) / 1e6;
 }
@@ -48,9 +53,14 @@ function kibibytes(status, field) {
 function processTree(pid) {
   const tree = [pid];
   for (let at = 0; at < tree.length; at++) {
-    for (const thread of readdirSync(`/proc/${tree[at]}/task`)) {
-      const children = readFileSync(`/proc/${tree[at]}/task/${thread}/children`, 'utf8');
-      tree.push(...children.split(' ').filter(Boolean).map(Number));
+    // Children end while they are counted; the process itself must be there.
+    try {
+      for (const thread of readdirSync(`/proc/${tree[at]}/task`)) {
+        const children = readFileSync(`/proc/${tree[at]}/task/${thread}/children`, 'utf8');
+        tree.push(...children.split(' ').filter(Boolean).map(Number));
+      }
+    } catch (error) {
+      if (at === 0) throw error;
     }
   }
   return tree;

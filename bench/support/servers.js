@@ -263,7 +263,8 @@ function accepts(port) {
   });
 }
 
-function freePort() {
+/** A port of this computer that is free now. */
+export function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject);
     server.listen(0, '127.0.0.1', () => {

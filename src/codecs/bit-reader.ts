@@ -13,6 +13,11 @@ export class BitReader {
     return this.#bytes.length * 8 - this.#position;
   }
 
+  /** Bits read or skipped so far. */
+  get position(): number {
+    return this.#position;
+  }
+
   /** Unsigned field of 0…32 bits. */
   bits(count: number): number {
     let value = 0;

@@ -168,19 +168,66 @@ const MAX_PICTURE_SIZE = 16_384;
  * @throws SluiceError SLUICE_CODEC_MALFORMED
  */
 export function parseSps(sps: Uint8Array): SpsInfo {
+  const { profile, level, width, height, interlaced, frameRate } = parseSpsCoding(sps);
+  return { profile, level, width, height, interlaced, frameRate };
+}
+
+/** What slice headers and encoders need of a sequence parameter set besides. */
+export interface SpsCoding extends SpsInfo {
+  readonly id: number;
+  /** The byte of constraint_set flags. */
+  readonly constraints: number;
+  /** chroma_format_idc; 1 is 4:2:0. */
+  readonly chromaFormat: number;
+  readonly separatePlanes: boolean;
+  /** 8 where luma and chroma have 8 bits, else the larger of the two. */
+  readonly bitDepth: number;
+  /** Quantisation differs by frequency. */
+  readonly scalingMatrix: boolean;
+  /** Bits of frame_num. */
+  readonly frameNumBits: number;
+  readonly pocType: number;
+  /** Bits of pic_order_cnt_lsb, for `pocType` 0. */
+  readonly pocBits: number;
+  /** For `pocType` 1: slice headers have no delta_pic_order_cnt. */
+  readonly pocDeltaAlwaysZero: boolean;
+  readonly maxRefFrames: number;
+  readonly widthInMacroblocks: number;
+  readonly heightInMapUnits: number;
+  readonly colour: SpsColour;
+}
+
+/** Numbers of ISO 23091-2; 2 is unspecified. */
+export interface SpsColour {
+  readonly fullRange: boolean;
+  readonly primaries: number;
+  readonly transfer: number;
+  readonly matrix: number;
+}
+
+/**
+ * Parses a sequence parameter set up to the timing in its VUI.
+ *
+ * @param sps a whole NAL unit including its header byte
+ * @throws SluiceError SLUICE_CODEC_MALFORMED
+ */
+export function parseSpsCoding(sps: Uint8Array): SpsCoding {
   const reader = new BitReader(removeEmulationPrevention(sps));
   reader.skip(8); // forbidden_zero_bit, nal_ref_idc, nal_unit_type
   const profile = reader.bits(8);
-  reader.skip(8); // constraint_set flags
+  const constraints = reader.bits(8);
   const level = reader.bits(8);
-  reader.unsignedExpGolomb(); // seq_parameter_set_id
-  const chromaFormat = HIGH_PROFILES.has(profile) ? readHighProfileFields(reader) : 1;
-  reader.unsignedExpGolomb(); // log2_max_frame_num_minus4
+  const id = reader.unsignedExpGolomb(); // seq_parameter_set_id
+  const format = HIGH_PROFILES.has(profile) ? readHighProfileFields(reader) : PLAIN_FORMAT;
+  const { chromaFormat } = format;
+  const frameNumBits = reader.unsignedExpGolomb() + 4; // log2_max_frame_num_minus4
   const pocType = reader.unsignedExpGolomb();
+  let pocBits = 0;
+  let pocDeltaAlwaysZero = false;
   if (pocType === 0) {
-    reader.unsignedExpGolomb(); // log2_max_pic_order_cnt_lsb_minus4
+    pocBits = reader.unsignedExpGolomb() + 4; // log2_max_pic_order_cnt_lsb_minus4
   } else if (pocType === 1) {
-    reader.bit(); // delta_pic_order_always_zero_flag
+    pocDeltaAlwaysZero = reader.flag(); // delta_pic_order_always_zero_flag
     reader.signedExpGolomb(); // offset_for_non_ref_pic
     reader.signedExpGolomb(); // offset_for_top_to_bottom_field
     const cycle = reader.unsignedExpGolomb();
@@ -188,7 +235,7 @@ export function parseSps(sps: Uint8Array): SpsInfo {
       throw new SluiceError('SLUICE_CODEC_MALFORMED', 'SPS picture order count cycle is too long');
     for (let i = 0; i < cycle; i++) reader.signedExpGolomb();
   }
-  reader.unsignedExpGolomb(); // max_num_ref_frames
+  const maxRefFrames = reader.unsignedExpGolomb(); // max_num_ref_frames
   reader.bit(); // gaps_in_frame_num_value_allowed_flag
   const widthInMacroblocks = reader.unsignedExpGolomb() + 1;
   const heightInMapUnits = reader.unsignedExpGolomb() + 1;
@@ -209,20 +256,27 @@ export function parseSps(sps: Uint8Array): SpsInfo {
   if (width < 1 || height < 1 || width > MAX_PICTURE_SIZE || height > MAX_PICTURE_SIZE) {
     throw new SluiceError('SLUICE_CODEC_MALFORMED', `SPS describes a ${width}×${height} picture`);
   }
-  return { profile, level, width, height, interlaced: frameMbsOnly === 0, frameRate: readFrameRate(reader) };
+  return {
+    ...{ id, profile, constraints, level, width, height, interlaced: frameMbsOnly === 0, ...format },
+    ...{ frameNumBits, pocType, pocBits, pocDeltaAlwaysZero, maxRefFrames },
+    ...{ widthInMacroblocks, heightInMapUnits, ...readVui(reader) },
+  };
 }
 
-function readHighProfileFields(reader: BitReader): number {
+const PLAIN_FORMAT = { chromaFormat: 1, separatePlanes: false, bitDepth: 8, scalingMatrix: false };
+
+function readHighProfileFields(reader: BitReader): typeof PLAIN_FORMAT {
   const chromaFormat = reader.unsignedExpGolomb();
-  if (chromaFormat === 3) reader.bit(); // separate_colour_plane_flag
-  reader.unsignedExpGolomb(); // bit_depth_luma_minus8
-  reader.unsignedExpGolomb(); // bit_depth_chroma_minus8
+  const separatePlanes = chromaFormat === 3 && reader.flag(); // separate_colour_plane_flag
+  const luma = reader.unsignedExpGolomb(); // bit_depth_luma_minus8
+  const chroma = reader.unsignedExpGolomb(); // bit_depth_chroma_minus8
   reader.bit(); // qpprime_y_zero_transform_bypass_flag
-  if (reader.flag()) {
+  const scalingMatrix = reader.flag(); // seq_scaling_matrix_present_flag
+  if (scalingMatrix) {
     const lists = chromaFormat === 3 ? 12 : 8;
     for (let i = 0; i < lists; i++) if (reader.flag()) skipScalingList(reader, i < 6 ? 16 : 64);
   }
-  return chromaFormat;
+  return { chromaFormat, separatePlanes, bitDepth: 8 + Math.max(luma, chroma), scalingMatrix };
 }
 
 function skipScalingList(reader: BitReader, size: number): void {
@@ -233,28 +287,38 @@ function skipScalingList(reader: BitReader, size: number): void {
   }
 }
 
-/** vui_parameters() up to the timing fields (H.264 E.1.1). Damaged VUI only costs the frame rate. */
-function readFrameRate(reader: BitReader): number | null {
+/** vui_parameters() up to the timing fields (H.264 E.1.1). Damaged VUI only costs what it says. */
+function readVui(reader: BitReader): Pick<SpsCoding, 'frameRate' | 'colour'> {
+  const vui = {
+    frameRate: null as number | null,
+    colour: { fullRange: false, primaries: 2, transfer: 2, matrix: 2 },
+  };
   try {
-    if (!reader.flag()) return null; // vui_parameters_present_flag
+    if (!reader.flag()) return vui; // vui_parameters_present_flag
     if (reader.flag() && reader.bits(8) === 255) reader.skip(32); // aspect_ratio_idc Extended_SAR: sar_width, sar_height
     if (reader.flag()) reader.bit(); // overscan_info_present_flag: overscan_appropriate_flag
     if (reader.flag()) {
-      reader.skip(4); // video_format, video_full_range_flag
-      if (reader.flag()) reader.skip(24); // colour_description
+      reader.skip(3); // video_format
+      vui.colour.fullRange = reader.flag();
+      if (reader.flag()) {
+        vui.colour.primaries = reader.bits(8);
+        vui.colour.transfer = reader.bits(8);
+        vui.colour.matrix = reader.bits(8);
+      }
     }
     if (reader.flag()) {
       reader.unsignedExpGolomb(); // chroma_sample_loc_type_top_field
       reader.unsignedExpGolomb(); // chroma_sample_loc_type_bottom_field
     }
-    if (!reader.flag()) return null; // timing_info_present_flag
+    if (!reader.flag()) return vui; // timing_info_present_flag
     const unitsInTick = reader.bits(32);
     const timeScale = reader.bits(32);
     const rate = timeScale / (2 * unitsInTick);
-    return rate >= 1 && rate <= 300 ? rate : null;
+    vui.frameRate = rate >= 1 && rate <= 300 ? rate : null;
   } catch {
-    return null;
+    // What could be read counts.
   }
+  return vui;
 }
 
 /** Removes emulation_prevention_three_byte (00 00 03 → 00 00), for parsing only (H.264 7.4.1). */

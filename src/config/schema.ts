@@ -92,7 +92,7 @@ const slate = z
   .string()
   .min(1)
   .describe(
-    'What viewers see in the grace window, while there is no publisher: `none` (the last segment ends), `last` (the last picture, without sound; needs no ffmpeg), `bars` (colour bars), or the path of an image.',
+    'What viewers see in the grace window, while there is no publisher: `none` (the last segment ends), `last` (the last picture, in silence; needs no ffmpeg), `bars` (colour bars), or the path of an image.',
   );
 
 /** Codecs that a publisher may send, by what can be said of them. */

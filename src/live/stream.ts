@@ -7,6 +7,8 @@ import { Timeline } from '../media/timeline.ts';
 import type { Warning } from '../media/warning.ts';
 import { IngestDoctor } from './ingest-doctor/ingest-doctor.ts';
 import { IngestStats } from './ingest-stats.ts';
+import { type Slate, type SlateChoice, startSlate } from './slate.ts';
+import { TrackTails } from './track-tails.ts';
 
 /** Where a stream's timeline begins: room below for negative offsets and for clock references that run ahead. */
 const ORIGIN = ticksFromSeconds(10);
@@ -44,6 +46,8 @@ export interface StreamOptions {
   readonly clock: Clock;
   /** How long `grace` lasts, by application. */
   readonly graceMs: (app: string) => number;
+  /** What is seen in `grace`; null, or no function, for nothing. */
+  readonly slate?: (stream: Stream) => SlateChoice | null;
   /** Also called with `live` again when a publisher takes over from another. */
   readonly onState: (stream: Stream, state: StreamState) => void;
   readonly onEpoch: (stream: Stream, epoch: Epoch) => void;
@@ -87,6 +91,11 @@ export class Stream {
   /** End of the newest media; the next publisher continues from here. */
   #end: Ticks = ORIGIN;
   #cancelGrace: (() => void) | null = null;
+  readonly #tails = new TrackTails();
+  /** Shown from when a publisher is gone until the first frame of the next. */
+  #slate: Slate | null = null;
+  /** The sinks have an epoch that was not ended. */
+  #open = false;
   #newestKeyframe: Packet | null = null;
 
   /** @param resume goes on with what an earlier process had: the stream waits for its publisher */
@@ -140,6 +149,11 @@ export class Stream {
     return this.#newestKeyframe;
   }
 
+  /** A slate is shown in place of a publisher. */
+  get showsSlate(): boolean {
+    return this.#slate !== null;
+  }
+
   /** What the publisher should change. */
   findings(): Warning[] {
     return this.#doctor?.findings() ?? [];
@@ -152,7 +166,8 @@ export class Stream {
 
   addSink(sink: MediaSink): void {
     this.#sinks.add(sink);
-    if (this.#epoch !== null && this.#state === 'live') sink.epoch(this.#epoch);
+    const goesOn = this.#state === 'live' || this.#slate !== null;
+    if (this.#epoch !== null && goesOn) sink.epoch(this.#epoch);
   }
 
   /** Takes the stream over from whoever publishes it now. Must not be called on a closed stream. */
@@ -160,6 +175,7 @@ export class Stream {
     const previous = this.#publisher;
     if (previous !== null) {
       this.#endTimeline();
+      if (this.#slate === null) this.#endEpoch();
       previous.dismiss('SLUICE_RTMP_REPLACED');
     }
     this.#cancelGrace?.();
@@ -167,11 +183,38 @@ export class Stream {
     this.#publisher = publisher;
     this.#doctor = new IngestDoctor(this.#options.clock);
     this.#startedAt ??= this.#options.clock.now();
+    let timeline = this.#beginTimeline();
+    let announced: AnnouncedMedia | null = null;
+    this.#setState('live');
+    const active = () => this.#timeline === timeline;
+    return {
+      stream: this,
+      announce: (media) => {
+        if (!active()) return;
+        announced = media;
+        timeline.announce(media);
+      },
+      push: (frame) => {
+        if (!active()) return;
+        if (this.#slate !== null) {
+          // The end has moved since; nothing was pushed yet.
+          this.stopSlate();
+          timeline = this.#beginTimeline();
+          if (announced !== null) timeline.announce(announced);
+        }
+        timeline.push(frame);
+      },
+      end: () => active() && this.#publisherLeft(),
+    };
+  }
+
+  #beginTimeline(): Timeline {
     const timeline = new Timeline(
       {
         epoch: (epoch) => this.#announceEpoch(epoch),
         packet: (packet) => this.#deliver(packet),
-        end: () => this.#forEachSink((sink) => sink.end()),
+        // Whether the sinks learn it depends on what comes next.
+        end: () => {},
       },
       {
         clock: this.#options.clock,
@@ -181,14 +224,7 @@ export class Stream {
       },
     );
     this.#timeline = timeline;
-    this.#setState('live');
-    const active = () => this.#timeline === timeline;
-    return {
-      stream: this,
-      announce: (media) => active() && timeline.announce(media),
-      push: (frame) => active() && timeline.push(frame),
-      end: () => active() && this.#publisherLeft(),
-    };
+    return timeline;
   }
 
   /**
@@ -201,6 +237,8 @@ export class Stream {
     this.#cancelGrace?.();
     this.#cancelGrace = null;
     this.#endTimeline();
+    this.stopSlate();
+    this.#endEpoch();
     const publisher = this.#publisher;
     this.#publisher = null;
     this.#forEachSink((sink) => sink.close());
@@ -208,12 +246,47 @@ export class Stream {
     publisher?.dismiss(reason);
   }
 
+  /** Nothing is shown any more until there is a publisher; the stream waits for it as long as it would have. */
+  stopSlate(): void {
+    if (this.#slate === null) return;
+    this.#slate.stop();
+    this.#slate = null;
+    this.#endEpoch();
+  }
+
   #publisherLeft(): void {
     this.#endTimeline();
     this.#publisher = null;
     // Nothing was ever shown, so there is nobody to wait with.
-    if (!this.#shown || this.#options.graceMs(this.app) === 0) this.close();
-    else this.awaitPublisher();
+    if (!this.#shown || this.#options.graceMs(this.app) === 0) {
+      this.close();
+      return;
+    }
+    this.#startSlate();
+    if (this.#slate === null) this.#endEpoch();
+    this.awaitPublisher();
+  }
+
+  #startSlate(): void {
+    // A publisher that sent nothing leaves the slate, or its absence, as it was.
+    if (this.#slate !== null || !this.#open) return;
+    const choice = this.#options.slate?.(this) ?? null;
+    if (choice === null) return;
+    this.#slate = startSlate({
+      clock: this.#options.clock,
+      tails: this.#tails.list,
+      choice,
+      keyframeInterval: this.stats.keyframeInterval,
+      frameRate: this.stats.frameRate,
+      bitrate: this.stats.bitrate,
+      deliver: (packet) => this.#handOn(packet),
+    });
+  }
+
+  #endEpoch(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#forEachSink((sink) => sink.end());
   }
 
   #endTimeline(): void {
@@ -227,6 +300,8 @@ export class Stream {
   #announceEpoch(epoch: Epoch): void {
     this.#epoch = epoch;
     this.#shown = true;
+    this.#open = true;
+    this.#tails.reset();
     this.stats.reset(epoch.tracks.find((track) => track.kind === 'video')?.id ?? null);
     this.#doctor?.epoch(epoch);
     this.#forEachSink((sink) => sink.epoch(epoch));
@@ -234,10 +309,15 @@ export class Stream {
   }
 
   #deliver(packet: Packet): void {
-    this.#end = Math.max(this.#end, packet.pts + NOMINAL_FRAME);
     if (packet.keyframe && packet.track.kind === 'video') this.#newestKeyframe = packet;
+    this.#tails.packet(packet);
     this.stats.packet(packet);
     this.#doctor?.packet(packet);
+    this.#handOn(packet);
+  }
+
+  #handOn(packet: Packet): void {
+    this.#end = Math.max(this.#end, packet.pts + NOMINAL_FRAME);
     for (const sink of this.#sinks) {
       try {
         sink.packet(packet);

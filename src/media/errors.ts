@@ -53,6 +53,7 @@ export const ERRORS = {
   SLUICE_RTMP_REPLACED: 'A newer publisher took over this stream name.',
   SLUICE_STORE_IN_USE:
     'Another process keeps its segments in storage.directory. Stop it, or give this one a directory of its own.',
+  SLUICE_THUMBNAIL_BUSY: 'Too many pictures of streams are asked for at once. Ask again in a few seconds.',
   SLUICE_TRANSCODE_FAILED:
     'ffmpeg ended or produced something else than was asked for. It is started again; the message quotes what it said.',
   SLUICE_TRANSCODE_LIMIT:

@@ -21,6 +21,8 @@ export interface Warning {
     | 'keyframe-interval-long'
     | 'keyframe-interval-uneven'
     | 'segments-without-keyframe'
+    | 'track-converted'
+    | 'track-not-converted'
     | 'track-not-in-hls'
     | 'upload-behind'
     | 'upload-stalled'

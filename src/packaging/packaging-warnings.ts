@@ -58,5 +58,8 @@ export function packagingWarnings(state: PackagingState): Warning[] {
   return warnings;
 }
 
-const VIDEO_FIX = 'Send H.264. In OBS: Settings > Output > Streaming > Video Encoder: an H.264 encoder.';
-const AUDIO_FIX = 'Send AAC. In OBS: Settings > Output > Streaming > Audio Encoder: an AAC encoder.';
+/** What to change so that a picture can travel as it is. */
+export const VIDEO_FIX =
+  'Send H.264. In OBS: Settings > Output > Streaming > Video Encoder: an H.264 encoder.';
+/** The same for sound. */
+export const AUDIO_FIX = 'Send AAC. In OBS: Settings > Output > Streaming > Audio Encoder: an AAC encoder.';

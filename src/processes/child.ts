@@ -6,12 +6,13 @@ import { TailText } from './tail-text.ts';
 
 /** What a child may write to stderr before only the end of it is kept. */
 const MAX_STDERR = 8 * 1024;
-/** Between the polite signal and the one that cannot be ignored. */
-const KILL_AFTER_MS = 5000;
+/**
+ * Between the polite signal and the one that cannot be ignored; and between the end of a child and that of its pipes,
+ * which something that left the group may hold open for ever.
+ */
+const PATIENCE_MS = 5000;
 /** How often it is looked whether what a child left behind is gone: its number may soon be another's. */
 const LOOK_INTERVAL_MS = 250;
-/** Between the end of a child and that of its pipes, which something that left the group may hold open for ever. */
-const PIPES_AFTER_MS = 5000;
 
 export interface ChildOptions {
   readonly command: string;
@@ -22,8 +23,8 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** 0 … 19: how far it stands behind others for the CPU. */
   readonly niceness?: number;
-  /** How long `stop` waits before it kills; 5000 when absent. */
-  readonly killAfterMs?: number;
+  /** How long its end, and that of its pipes, is waited for before force is used; 5000 when absent. */
+  readonly patienceMs?: number;
 }
 
 export interface ChildExit {
@@ -81,7 +82,8 @@ function supervise(child: ChildProcess, options: ChildOptions): Child {
   });
   for (const output of outputs) output.on('error', () => {});
   lowerPriority(child, options.niceness ?? 0);
-  const exited = exitOf(child);
+  const patience = options.patienceMs ?? PATIENCE_MS;
+  const exited = exitOf(child, patience);
   let stopping = false;
   return {
     pid: child.pid ?? null,
@@ -94,7 +96,7 @@ function supervise(child: ChildProcess, options: ChildOptions): Child {
     stop: () => {
       if (!stopping && child.pid !== undefined && !isGone(child)) {
         stopping = true;
-        stopGroup(child.pid, exited, options.killAfterMs ?? KILL_AFTER_MS);
+        stopGroup(child.pid, exited, patience);
       }
       return exited;
     },
@@ -127,7 +129,7 @@ function closedStream(): PassThrough {
   return stream;
 }
 
-function exitOf(child: ChildProcess): Promise<ChildExit> {
+function exitOf(child: ChildProcess, patience: number): Promise<ChildExit> {
   return new Promise((resolve) => {
     child.once('error', (error) => {
       if (child.pid === undefined) resolve({ code: null, signal: null, error });
@@ -135,10 +137,10 @@ function exitOf(child: ChildProcess): Promise<ChildExit> {
     child.once('exit', (code, signal) => {
       const { pid } = child;
       // What it started and left behind does not outlive it by much: it may have something to finish.
-      if (pid !== undefined) endRest(pid);
+      if (pid !== undefined) endRest(pid, patience);
       const timer = setTimeout(() => {
         for (const pipe of child.stdio) pipe?.destroy();
-      }, PIPES_AFTER_MS);
+      }, patience);
       child.once('close', () => {
         clearTimeout(timer);
         resolve({ code, signal, error: null });
@@ -151,16 +153,16 @@ function isGone({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
 }
 
-function stopGroup(pid: number, exited: Promise<ChildExit>, killAfterMs: number): void {
+function stopGroup(pid: number, exited: Promise<ChildExit>, patience: number): void {
   signalGroup(pid, 'SIGTERM');
-  const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), killAfterMs);
+  const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), patience);
   void exited.then(() => clearTimeout(timer));
 }
 
 /** To be called right after the leader of a group is gone: the number stays taken while the group has members. */
-function endRest(pid: number): void {
+function endRest(pid: number, patience: number): void {
   if (!signalGroup(pid, 'SIGTERM')) return;
-  const killAt = performance.now() + KILL_AFTER_MS;
+  const killAt = performance.now() + patience;
   const timer = setInterval(() => {
     const late = performance.now() >= killAt;
     if (!signalGroup(pid, late ? 'SIGKILL' : 0) || late) clearInterval(timer);

@@ -5,6 +5,7 @@ import { SluiceError } from '../media/errors.ts';
 import type { Epoch } from '../media/packet.ts';
 import type { Track } from '../media/track.ts';
 import type { Warning } from '../media/warning.ts';
+import type { TrackConversion } from '../transcode/conversion/conversion.ts';
 import type { LadderEvent } from '../transcode/ladder/ladder.ts';
 
 /** Publishers may come, go and change as fast as they like. */
@@ -54,6 +55,8 @@ export class StreamReporter {
   /** By stream's path and message: a name that is published again and again is a new stream each time. */
   readonly #recent = new Map<string, RecentLine>();
   readonly #warned = new WeakMap<Stream, Set<string>>();
+  /** What was told last of each track. */
+  readonly #conversions = new WeakMap<Stream, Map<string, string>>();
 
   constructor(clock: Clock, log: Logger, events: EventEmitter<GatewayEvents>) {
     this.#clock = clock;
@@ -90,6 +93,22 @@ export class StreamReporter {
     const summary = tracks.map((track) => track.codecString ?? track.codec).join(' + ');
     this.#tell(stream, 'media', { reason, tracks: summary });
     if (begins) this.#events.emit('live', { ...identity(stream), tracks });
+  }
+
+  conversion(stream: Stream, track: TrackConversion): void {
+    if (track.policy === 'remux') return;
+    const { trackId, policy, reason, state, error } = track;
+    const key = `${trackId} ${policy} ${state} ${error?.code}`;
+    const told = this.#conversions.get(stream) ?? new Map<string, string>();
+    this.#conversions.set(stream, told);
+    if (told.get(trackId) === key) return;
+    told.set(trackId, key);
+    const fields = { stream: stream.path, track: trackId, reason };
+    if (error !== null && state !== 'running') {
+      this.#log.warn({ ...fields, code: error.code }, `the track cannot be converted now: ${error.message}`);
+    } else if (policy === 'transcode') {
+      if (state === 'running') this.#log.info(fields, 'the track is converted');
+    } else this.#log.warn(fields, policy === 'drop' ? 'the track is left out' : 'the codec is refused');
   }
 
   ladder(stream: Stream, event: LadderEvent): void {

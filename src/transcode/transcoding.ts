@@ -1,7 +1,16 @@
 import type { Stream } from '../live/stream.ts';
 import type { Clock } from '../media/clock.ts';
+import type { SluiceError } from '../media/errors.ts';
+import type { MediaSink } from '../media/packet.ts';
 import type { PreparingSink } from '../packaging/hls-outputs.ts';
 import type { HlsPackager } from '../packaging/hls-packager.ts';
+import type { CodecPolicies } from './conversion/codec-policy.ts';
+import {
+  type Conversion,
+  type ConversionSettings,
+  makeConversion,
+  type TrackConversion,
+} from './conversion/conversion.ts';
 import { chooseH264Encoder } from './ffmpeg/choose-encoder.ts';
 import type { FfmpegFinder } from './ffmpeg/finder.ts';
 import { makeJobLimit } from './job-limit.ts';
@@ -21,7 +30,11 @@ export interface TranscodeSettings {
     readonly niceness: number;
     readonly threads: number;
     readonly maxJobs: number;
+    /** Kilobits per second. */
+    readonly audioBitrate: number;
+    readonly codecs: CodecPolicies;
   };
+  readonly hls: { readonly silentAudio: boolean };
 }
 
 export interface TranscodingOptions {
@@ -30,6 +43,11 @@ export interface TranscodingOptions {
   /** By application; null for what holds for all. */
   readonly settings: (app: string | null) => TranscodeSettings;
   readonly onLadder: (stream: Stream, event: LadderEvent) => void;
+  readonly onConversion: (stream: Stream, track: TrackConversion) => void;
+  /** The configuration refuses a codec of the stream: it is to be closed. */
+  readonly onReject: (stream: Stream, error: SluiceError) => void;
+  /** The packager threw outside of a delivery of the stream. */
+  readonly onFault: (stream: Stream, error: unknown) => void;
 }
 
 /** Totals since the start, and what runs now. */
@@ -46,6 +64,7 @@ export class Transcoding {
   readonly #options: TranscodingOptions;
   readonly #jobs;
   readonly #ladders = new Map<Stream, Ladder>();
+  readonly #conversions = new Map<Stream, Conversion>();
   #started = 0;
   #failed = 0;
   #shed = 0;
@@ -84,20 +103,49 @@ export class Transcoding {
         this.#options.onLadder(stream, event);
       },
     });
+    const downstream = fanOut(packager, ladder);
+    const conversion = makeConversion({
+      clock,
+      downstream,
+      ffmpeg,
+      jobs: this.#jobs,
+      settings: () => conversionSettings(settings(stream.app)),
+      chooseEncoder: async (found) => (await chooseH264Encoder(found, clock)).encoder,
+      startEncoder: startTrackEncoder,
+      onState: (track) => this.#options.onConversion(stream, track),
+      onReject: (error) => this.#options.onReject(stream, error),
+      onFault: (error) => this.#options.onFault(stream, error),
+    });
     this.#ladders.set(stream, ladder);
-    const both = fanOut(packager, ladder);
+    this.#conversions.set(stream, conversion);
     return {
-      ...both,
+      epoch: (epoch) => conversion.epoch(epoch),
+      packet: (packet) => conversion.packet(packet),
+      end: () => conversion.end(),
+      close: () => conversion.close(),
       settled: async () => {
-        await both.settled();
-        this.#ladders.delete(stream);
+        await conversion.settled();
+        // One that was refused or failed has told nobody.
+        downstream.close();
+        await ladder.settled();
       },
     };
+  }
+
+  /** The stream is no longer to be seen. */
+  forget(stream: Stream): void {
+    this.#ladders.delete(stream);
+    this.#conversions.delete(stream);
   }
 
   /** Somebody wants to choose between the stream's renditions, or one of them. @returns whether there will be that one */
   wanted(stream: Stream, rendition: string | null): boolean {
     return this.#ladders.get(stream)?.wanted(rendition) ?? false;
+  }
+
+  /** What happens to each track that the publisher sends now. */
+  conversions(stream: Stream): readonly TrackConversion[] {
+    return this.#conversions.get(stream)?.state() ?? [];
   }
 
   renditions(stream: Stream): RungView[] {
@@ -117,7 +165,8 @@ export class Transcoding {
 }
 
 /** The packager cuts first: what follows it is told where. */
-function fanOut(packager: HlsPackager, ladder: Ladder): PreparingSink {
+function fanOut(packager: HlsPackager, ladder: Ladder): MediaSink {
+  let closed = false;
   return {
     epoch: (epoch) => {
       packager.epoch(epoch);
@@ -132,14 +181,19 @@ function fanOut(packager: HlsPackager, ladder: Ladder): PreparingSink {
       ladder.end();
     },
     close: () => {
+      if (closed) return;
+      closed = true;
       packager.close();
       ladder.close();
     },
-    settled: () => ladder.settled(),
   };
 }
 
 function ladderSettings({ ladder, transcode }: TranscodeSettings) {
   const { when, idle, encoder, preset, niceness, threads } = transcode;
   return { entries: ladder, when, idleMs: idle * 1000, encoder, preset, niceness, threads };
+}
+
+function conversionSettings({ transcode, hls }: TranscodeSettings): ConversionSettings {
+  return { ...transcode, silentAudio: hls.silentAudio };
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type FlvTag, readFlvFile, TAG_TYPE } from '../../src/formats/flv/tags.ts';
 import type { MediaWindow, SegmentInfo } from '../../src/formats/m3u8/playlist.ts';
 import { createFlvIngest, type FlvIngest } from '../../src/live/flv-ingest.ts';
+import type { SlateChoice } from '../../src/live/slate.ts';
 import { Stream, type StreamState } from '../../src/live/stream.ts';
 import type { SluiceError } from '../../src/media/errors.ts';
 import type { AnnouncedMedia } from '../../src/media/frame.ts';
@@ -126,6 +127,8 @@ export interface RecordedEpoch extends Epoch {
 export interface StudioOptions {
   readonly packager?: Partial<HlsPackagerOptions>;
   readonly graceMs?: number;
+  /** What is seen in the grace window. */
+  readonly slate?: SlateChoice;
   readonly announce?: AnnouncedMedia;
 }
 
@@ -173,6 +176,7 @@ export class Studio {
     this.stream = new Stream('live', 'test', {
       clock: this.clock,
       graceMs: () => options.graceMs ?? 60_000,
+      slate: () => options.slate ?? null,
       onState: (_stream, state) => this.states.push(state),
       onEpoch: () => {},
       onSinkFault: (_stream, error) => this.sinkFaults.push(error),
@@ -235,6 +239,14 @@ export class Studio {
   async end(ingest: FlvIngest): Promise<void> {
     ingest.end();
     await this.#collect();
+  }
+
+  /** Lets time pass, as much of it at once as the process may have stood still for. */
+  async wait(ms: number, step = 500): Promise<void> {
+    for (let left = ms; left > 0; left -= step) {
+      this.clock.advance(Math.min(step, left));
+      await this.#collect();
+    }
   }
 
   async close(): Promise<void> {

@@ -18,8 +18,16 @@ const trackSchema = z
       .describe('Frames per second that the video itself announces; null when it does not.'),
     sampleRate: z.number().optional().describe('Samples per second; audio only.'),
     channels: z.int().optional().describe('Audio only.'),
-    inHls: z.boolean().describe('Whether the HLS segments carry it.'),
-    reason: z.string().optional().describe('Why not, when inHls is false.'),
+    inHls: z.boolean().describe('Whether the HLS segments carry it, as it is or converted.'),
+    policy: z
+      .enum(['remux', 'transcode', 'drop', 'reject'])
+      .describe('What happens to it: remux (as it is), transcode (to H.264 or AAC), drop, reject.'),
+    reason: z.string().optional().describe('Why it is not in HLS as it is.'),
+    conversion: z
+      .enum(['waiting', 'running', 'failed'])
+      .nullable()
+      .describe('How the conversion does; null where there is none. What failed is tried again.'),
+    error: z.string().nullable().describe('The last thing that went wrong with its conversion.'),
   })
   .describe('A track of the publication.');
 
@@ -67,6 +75,7 @@ const streamSchema = z
     state: z
       .enum(['live', 'grace', 'ended'])
       .describe('live: has a publisher; grace: waits for it to come back; ended: over, still played.'),
+    slate: z.boolean().describe('A slate is shown in place of a publisher.'),
     hls: z.string().describe("Multivariant playlist, relative to the gateway's root."),
     publisher: publisherSchema.nullable().describe('Null while nobody publishes.'),
     startedAt: z.iso.datetime().describe('When the stream began; reconnects do not move it.'),

@@ -19,6 +19,15 @@ export function sendBadRequest(reply: FastifyReply, message: string): FastifyRep
   return reply.code(400).header('cache-control', 'no-store').send(body);
 }
 
+/** Of what goes wrong with pictures of streams, which is nobody's fault. */
+const PICTURE_STATUS: { readonly [code in ErrorCode]?: 501 | 503 } = {
+  SLUICE_FFMPEG_MISSING: 501,
+  SLUICE_FFMPEG_UNABLE: 501,
+  SLUICE_SHUTTING_DOWN: 503,
+  SLUICE_THUMBNAIL_BUSY: 503,
+  SLUICE_TRANSCODE_FAILED: 503,
+};
+
 /** What a handler or a plugin threw. Only the client's own mistakes are explained to it. */
 export function sendError(
   error: FastifyError | SluiceError,
@@ -36,6 +45,14 @@ export function sendError(
     // Players try a 5xx again.
     const busy: ErrorBody = { code: error.code, message: 'The segment cannot be read now. Try again.' };
     return reply.code(503).header('cache-control', 'no-store').send(busy);
+  }
+  const picture = error instanceof SluiceError ? PICTURE_STATUS[error.code] : undefined;
+  if (error instanceof SluiceError && picture !== undefined) {
+    incidents.refused(peer, picture);
+    // Not the message: it may name files of this computer.
+    const body: ErrorBody = { code: error.code, message: error.advice };
+    if (picture === 503) reply.header('retry-after', '2');
+    return reply.code(picture).header('cache-control', 'no-store').send(body);
   }
   const status = ('statusCode' in error ? error.statusCode : null) ?? 500;
   if (status >= 500) incidents.fault(error);

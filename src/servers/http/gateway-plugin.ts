@@ -9,6 +9,7 @@ import { type MetricsSources, metricsRoutes } from './metrics-routes.ts';
 import { pageRoutes } from './page-routes.ts';
 import { type PublicRoutesOptions, publicRoutes } from './public-routes.ts';
 import { countRequests, type RequestCounters } from './request-counters.ts';
+import { type ThumbnailFilesOptions, thumbnailFiles } from './thumbnail-routes.ts';
 
 export interface GatewayPluginOptions {
   readonly version: string;
@@ -16,7 +17,9 @@ export interface GatewayPluginOptions {
   readonly defaultApp: string;
   /** The app is ours alone: what is not found is ours to say. */
   readonly standalone: boolean;
-  readonly hls: Omit<HlsRoutesOptions, 'defaultApp'>;
+  readonly hls: Omit<HlsRoutesOptions, 'defaultApp' | 'files'>;
+  /** Pictures of streams; without it there are none. */
+  readonly thumbnails?: Omit<ThumbnailFilesOptions, 'access'>;
   readonly open: Omit<PublicRoutesOptions, 'version' | 'defaultApp'>;
   readonly api: Omit<ApiRoutesOptions, 'version' | 'prefix'> & {
     /** What operators have to show for the API and the metrics; null lets in this computer only. */
@@ -37,7 +40,9 @@ const CORS: FastifyCorsOptions = {
 
 /** Everything Sluice serves over HTTP, as one Fastify plugin that works under any prefix of any app. */
 export function gatewayPlugin(options: GatewayPluginOptions): FastifyPluginAsync {
-  const { version, defaultApp, standalone, hls, open, api, metrics, counters, incidents } = options;
+  const { version, defaultApp, standalone, hls, thumbnails, open, api, metrics, counters, incidents } =
+    options;
+  const files = thumbnails && thumbnailFiles({ ...thumbnails, access: hls.access });
   return async (app) => {
     app.setErrorHandler((error: FastifyError, request, reply) =>
       sendError(error, reply, request.ip, incidents),
@@ -46,13 +51,15 @@ export function gatewayPlugin(options: GatewayPluginOptions): FastifyPluginAsync
       // Players on any site may play: nothing here carries credentials. An app that has the plugin decides itself.
       if (!everybody.hasRequestDecorator('corsPreflightEnabled')) await everybody.register(cors, CORS);
       await everybody.register(async (scope) => {
-        countRequests(scope, counters, (url) => (PLAYLIST.test(url) ? 'playlist' : 'segment'));
+        countRequests(scope, counters, (url) =>
+          PLAYLIST.test(url) ? 'playlist' : PICTURE.test(url) ? 'picture' : 'segment',
+        );
         scope.addHook('onSend', async (request, reply) => {
           if (reply.statusCode === 404) incidents.missing(request.ip);
           reply.header('cross-origin-resource-policy', 'cross-origin').header('timing-allow-origin', '*');
           return undefined;
         });
-        hlsRoutes(scope, { ...hls, defaultApp });
+        hlsRoutes(scope, { ...hls, defaultApp, ...(files && { files }) });
       });
       await everybody.register(async (scope) => {
         countRequests(scope, counters, () => 'page');
@@ -83,3 +90,4 @@ export function gatewayPlugin(options: GatewayPluginOptions): FastifyPluginAsync
 }
 
 const PLAYLIST = /^[^?]*\.m3u8(?:\?|$)/;
+const PICTURE = /^[^?]*\.(?:jpg|webp|vtt)(?:\?|$)/;

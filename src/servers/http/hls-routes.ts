@@ -22,7 +22,23 @@ export interface HlsRoutesOptions {
    * @returns whether there will be such a rendition soon
    */
   readonly onWanted: (app: string, name: string, rendition: string | null) => boolean;
+  /** Other files in the folders of streams. */
+  readonly files?: StreamFiles;
 }
+
+/** What is asked for in a stream's folder. */
+export interface StreamFile extends PlayAttempt {
+  readonly file: string;
+  /** Newest first, never empty. */
+  readonly packagers: readonly HlsPackager[];
+}
+
+/** Answers with a file that is neither playlist nor segment; false when it knows none of this name. */
+export type StreamFiles = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  file: StreamFile,
+) => Promise<boolean>;
 
 /** Who may play; see `Gatekeeper`. What is refused is thrown. */
 export interface PlayAccess {
@@ -43,7 +59,7 @@ const SEGMENT_CACHE = 'public, max-age=31536000, immutable';
  * cache may share, and the same segments for all.
  */
 export function hlsRoutes(app: FastifyInstance, options: HlsRoutesOptions): void {
-  const { defaultApp, find, access, onRequest, onWanted } = options;
+  const { defaultApp, find, access, onRequest, onWanted, files } = options;
   const mediaPlaylists = new WeakMap<object, Rendered>();
   const multivariantPlaylists = new WeakMap<HlsPackager, { playlist: string; rendered: Rendered }>();
 
@@ -79,6 +95,9 @@ export function hlsRoutes(app: FastifyInstance, options: HlsRoutesOptions): void
         onRequest();
         return sendSegment(request, reply, segment, file);
       }
+      if (files === undefined || packagers.length === 0) continue;
+      const attempt = { app: application, name, query: queryOf(request.url), address: request.ip };
+      if (await files(request, reply, { ...attempt, file, packagers })) return reply;
     }
     return sendNotFound(reply, 'No such stream or segment. It may not have started yet, or be over.');
   });
@@ -161,7 +180,8 @@ function queryOf(url: string): string {
   return start < 0 ? '' : url.slice(start + 1);
 }
 
-function matches(request: FastifyRequest, etag: string): boolean {
+/** Whether the client has what carries this tag. */
+export function matches(request: FastifyRequest, etag: string): boolean {
   const header = request.headers['if-none-match'];
   if (header === undefined) return false;
   return header === '*' || header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);

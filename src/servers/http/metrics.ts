@@ -162,6 +162,9 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
       ),
   );
 
+  gauge('sluice_stream_slate', '1 while a slate is shown in place of a publisher.', stream, () =>
+    each(({ slate }) => (slate ? 1 : 0)),
+  );
   counter('sluice_stream_received_bytes_total', 'Bytes of media taken into the stream.', stream, () =>
     each(({ receivedBytes }) => receivedBytes),
   );

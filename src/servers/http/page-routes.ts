@@ -5,9 +5,9 @@ import type { FastifyInstance } from 'fastify';
 
 /** Nothing from elsewhere, and in nobody's frame: a hidden dashboard could be clicked through. */
 const STRICT_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-/** The player may be embedded; hls.js needs blob: for its worker and its media source. */
+/** The player may be embedded; hls.js needs blob: for its worker and its media source, the page for pictures of streams. */
 const PLAYER_POLICY =
-  "default-src 'self'; media-src 'self' blob:; worker-src 'self' blob:; img-src 'self' data:; frame-ancestors *";
+  "default-src 'self'; media-src 'self' blob:; worker-src 'self' blob:; img-src 'self' data: blob:; frame-ancestors *";
 
 /** The player page, the dashboard and, beside them, hls.js from its npm package. */
 export async function pageRoutes(app: FastifyInstance): Promise<void> {

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 
-export const REQUEST_KINDS = ['playlist', 'segment', 'page', 'api', 'not_found'] as const;
+export const REQUEST_KINDS = ['playlist', 'segment', 'picture', 'page', 'api', 'not_found'] as const;
 export type RequestKind = (typeof REQUEST_KINDS)[number];
 
 interface Counts {
@@ -13,6 +13,7 @@ export class RequestCounters {
   readonly byKind: Readonly<Record<RequestKind, Counts>> = {
     playlist: { requests: 0, bytes: 0 },
     segment: { requests: 0, bytes: 0 },
+    picture: { requests: 0, bytes: 0 },
     page: { requests: 0, bytes: 0 },
     api: { requests: 0, bytes: 0 },
     not_found: { requests: 0, bytes: 0 },

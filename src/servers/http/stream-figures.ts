@@ -7,6 +7,7 @@ export interface StreamFigures {
   readonly app: string;
   readonly name: string;
   readonly state: StreamView['state'];
+  readonly slate: boolean;
   readonly receivedBytes: number;
   readonly frames: { readonly video: number; readonly audio: number };
   readonly dropped: { readonly before_keyframe: number; readonly undeclared_track: number };
@@ -31,12 +32,13 @@ export function streamFigures(
   packager: HlsPackager | null,
   view: StreamView,
 ): StreamFigures {
-  const { app, name, state, targetDuration, health, warnings, renditions } = view;
+  const { app, name, state, slate, targetDuration, health, warnings, renditions } = view;
   const newest = packager?.rendition.newest ?? null;
   return {
     app,
     name,
     state,
+    slate,
     receivedBytes: stats.bytes,
     frames: { video: stats.videoFrames, audio: stats.audioFrames },
     dropped: {

@@ -3,27 +3,37 @@ import type { Stream } from '../../live/stream.ts';
 import type { Track } from '../../media/track.ts';
 import { healthOf, sortedBySeverity, type Warning } from '../../media/warning.ts';
 import type { HlsPackager } from '../../packaging/hls-packager.ts';
+import { AUDIO_FIX, VIDEO_FIX } from '../../packaging/packaging-warnings.ts';
+import type { TrackConversion } from '../../transcode/conversion/conversion.ts';
 import type { RungView } from '../../transcode/ladder/ladder.ts';
 import type { PublicStreamView, StreamView, TrackView } from './api-schemas.ts';
 import { multivariantPath } from './hls-address.ts';
 
 export type { PublicStreamView, StreamView, TrackView };
 
+/** What ffmpeg does for a stream; see `Transcoding`. */
+export interface TranscodingViews {
+  renditions(stream: Stream): RungView[];
+  conversions(stream: Stream): readonly TrackConversion[];
+}
+
 /** Null for a stream that never had a publisher. */
 export function viewStream(
   stream: Stream,
   packager: HlsPackager | null,
-  renditions: readonly RungView[],
+  transcoding: TranscodingViews,
   now: number,
   defaultApp: string,
 ): StreamView | null {
   const { app, name, state, stats, startedAt, publisher, epoch } = stream;
   if (startedAt === null || state === 'idle') return null;
-  const warnings = warningsOf(stream, packager);
+  const warnings = warningsOf(stream, packager, transcoding);
+  const conversions = transcoding.conversions(stream);
   return {
     app,
     name,
     state: state === 'closed' ? 'ended' : state,
+    slate: stream.showsSlate,
     hls: multivariantPath(app, name, defaultApp),
     publisher: publisher === null ? null : { address: publisher.address, encoder: publisher.encoder },
     startedAt: new Date(startedAt).toISOString(),
@@ -34,23 +44,53 @@ export function viewStream(
     keyframeInterval: stats.keyframeInterval === null ? null : round(stats.keyframeInterval, 3),
     targetDuration: packager?.targetDuration ?? null,
     mediaSequence: packager?.rendition.window.segments[0]?.mediaSequence ?? null,
-    tracks: (epoch?.tracks ?? []).map((track) => viewTrack(track, packager)),
-    renditions: [...renditions],
+    tracks: (epoch?.tracks ?? []).map((track) =>
+      viewTrack(
+        track,
+        packager,
+        conversions.find(({ trackId }) => trackId === track.id),
+      ),
+    ),
+    renditions: transcoding.renditions(stream),
     health: healthOf(warnings),
     warnings,
   };
 }
 
 /** What everybody may see of it. */
-export function publicView({ publisher, renditions, ...view }: StreamView): PublicStreamView {
+export function publicView({ publisher, renditions, tracks, ...view }: StreamView): PublicStreamView {
   // What ffmpeg says about this computer is not for everybody.
-  return { ...view, renditions: renditions.map((rendition) => ({ ...rendition, error: null })) };
+  return { ...view, renditions: renditions.map(withoutError), tracks: tracks.map(withoutError) };
+}
+
+/** What the packager does not know: it gets what came out. */
+function conversionWarning({ trackId, policy, reason, state, error }: TrackConversion): Warning[] {
+  const fix = trackId.startsWith('v') ? VIDEO_FIX : AUDIO_FIX;
+  if (policy !== 'transcode') return [];
+  if (state === 'failed') {
+    const message = `Track ${trackId} cannot be converted now: ${error?.message ?? reason}.`;
+    return [{ code: 'track-not-converted', severity: 'problem', message, fix }];
+  }
+  const message = `Track ${trackId} is converted by ffmpeg, which costs CPU time and delay: ${reason}.`;
+  return [{ code: 'track-converted', severity: 'notice', message, fix }];
+}
+
+function withoutError<T extends { readonly error: string | null }>(view: T): T {
+  return { ...view, error: null };
 }
 
 /** Everything there is to say about a stream, the worst first. */
-export function warningsOf(stream: Stream, packager: HlsPackager | null): Warning[] {
+export function warningsOf(
+  stream: Stream,
+  packager: HlsPackager | null,
+  transcoding: Pick<TranscodingViews, 'conversions'>,
+): Warning[] {
   const { keyframeInterval, damagedMessages } = stream.stats;
-  const warnings = [...(packager?.warnings(keyframeInterval) ?? []), ...stream.findings()];
+  const warnings = [
+    ...(packager?.warnings(keyframeInterval) ?? []),
+    ...transcoding.conversions(stream).flatMap(conversionWarning),
+    ...stream.findings(),
+  ];
   if (damagedMessages > 0) {
     warnings.push({
       code: 'damaged-media',
@@ -62,11 +102,25 @@ export function warningsOf(stream: Stream, packager: HlsPackager | null): Warnin
   return sortedBySeverity(warnings);
 }
 
-function viewTrack(track: Track, packager: HlsPackager | null): TrackView {
+function viewTrack(
+  track: Track,
+  packager: HlsPackager | null,
+  conversion: TrackConversion | undefined,
+): TrackView {
   const { id, kind, codec, codecString } = track;
-  const inHls = packager?.carries(track) ?? false;
-  const reason = inHls ? {} : { reason: reasonNotInTs(track) ?? `another ${kind} track is in HLS already` };
-  const base = { id, kind, codec, codecString, inHls, ...reason };
+  const carried = packager?.carries(track) ?? false;
+  const inHls = carried || conversion?.state === 'running';
+  const policy = conversion?.policy ?? (carried ? 'remux' : 'drop');
+  const why =
+    policy === 'remux'
+      ? (reasonNotInTs(track) ?? `another ${kind} track is in HLS already`)
+      : (conversion?.reason ?? '');
+  const base = {
+    ...{ id, kind, codec, codecString, inHls, policy },
+    ...(carried ? {} : { reason: why }),
+    conversion: conversion?.state ?? null,
+    error: conversion?.error?.message ?? null,
+  };
   return track.kind === 'video'
     ? { ...base, width: track.width, height: track.height, frameRate: track.frameRate }
     : { ...base, sampleRate: track.sampleRate, channels: track.channels };

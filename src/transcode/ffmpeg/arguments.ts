@@ -1,7 +1,7 @@
 import type { Track } from '../../media/track.ts';
 import { commandArguments } from './command.ts';
 import { type EncodingContext, encoderFamily, videoOptions } from './encoders.ts';
-import type { AudioOutput, TrackOutput, VideoOutput } from './outputs.ts';
+import { type AudioOutput, evenSize, type TrackOutput, type VideoOutput } from './outputs.ts';
 import { KEYFRAME_BY_MS } from './source-times.ts';
 
 /** Beyond this one thread may not decode fast enough; more of them cost a frame of delay each. */
@@ -79,14 +79,9 @@ function pictureFilters(output: VideoOutput): string[] {
   ];
 }
 
-/** Colour is stored for two by two pixels. */
 function scaledSize(size: number | null, ofInput: string, other: number | null): string {
-  if (size !== null) return String(even(size));
+  if (size !== null) return String(evenSize(size));
   return other === null ? `'max(2,trunc(${ofInput}/2)*2)'` : '-2';
-}
-
-function even(size: number): number {
-  return Math.max(2, size - (size % 2));
 }
 
 function soundFilters({ sampleRate, channels }: AudioOutput): string[] {

@@ -6,7 +6,7 @@ import { SluiceError } from '../../media/errors.ts';
 import type { Frame } from '../../media/frame.ts';
 import type { Packet } from '../../media/packet.ts';
 import { type Ticks, ticksFromSamples } from '../../media/time.ts';
-import type { TrackOutput, VideoOutput } from './outputs.ts';
+import { evenSize, type TrackOutput, type VideoOutput } from './outputs.ts';
 import type { SourceTimes } from './source-times.ts';
 
 /** One of the pipes that an encoder writes to. */
@@ -104,7 +104,8 @@ function check({ track }: Frame, output: TrackOutput): void {
 }
 
 function checkSize(track: { readonly width: number; readonly height: number }, output: VideoOutput): void {
-  const is = (size: number, wanted: number | null) => size === 0 || wanted === null || size === wanted;
+  const is = (size: number, wanted: number | null) =>
+    size === 0 || wanted === null || size === evenSize(wanted);
   if (is(track.width, output.width) && is(track.height, output.height)) return;
   throw wrong(output, `a picture of ${track.width}×${track.height}`);
 }

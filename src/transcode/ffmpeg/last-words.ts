@@ -2,12 +2,20 @@
 const EPILOGUE = [
   /^Conversion failed!?$/,
   /^Exiting normally/,
-  /^Error (?:opening|closing|muxing|submitting|while (?:opening|filtering|processing)) (?:output|input|a packet|the )/i,
-  /^Task finished with error/i,
-  /^Terminating thread/i,
-  /^Received .* exiting/i,
-  /^Last message repeated/i,
+  /^Error (?:closing|muxing|submitting|while filtering)/,
+  /^Task finished with error/,
+  /^Terminating thread/,
+  /^Received .* exiting/,
+  /^Nothing was written into output file/,
+  /^Last message repeated/,
   /^frame=/,
+];
+/** What it says although all is well: it is told not to look around in the stream before it begins. */
+const HARMLESS = [
+  /^Stream #0: not enough frames to estimate rate/,
+  /^Could not find codec parameters for stream 0/,
+  /^Consider increasing the value for the 'analyzeduration'/,
+  /^No information about the input framerate/,
 ];
 const MAX_LENGTH = 300;
 
@@ -16,9 +24,13 @@ export function lastWords(stderr: string): string | null {
   const lines = stderr
     .split(/[\r\n]+/)
     .map(plain)
-    .filter((line) => line !== '');
-  const telling = lines.findLast((line) => !EPILOGUE.some((pattern) => pattern.test(line)));
-  return (telling ?? lines.at(-1))?.slice(0, MAX_LENGTH) ?? null;
+    .filter((line) => line !== '' && !matches(line, HARMLESS));
+  const telling = lines.findLast((line) => !matches(line, EPILOGUE)) ?? lines.at(-1);
+  return telling?.slice(0, MAX_LENGTH) ?? null;
+}
+
+function matches(line: string, patterns: readonly RegExp[]): boolean {
+  return patterns.some((pattern) => pattern.test(line));
 }
 
 /** `[libx264 @ 0x5581] [error] no` says `no`. Nothing that a terminal would act on is left in it. */

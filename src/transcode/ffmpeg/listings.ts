@@ -15,7 +15,7 @@ export function parseFilters(text: string): ReadonlySet<string> {
 
 /** Names in what `-muxers` and `-demuxers` print: `D`, `E` or `d` for devices, names with commas between, a description. */
 export function parseFormats(text: string): ReadonlySet<string> {
-  const names = [...namesIn(text, /^ [D ][E ][d ]? *([^\s=.]\S*) /)];
+  const names = [...namesIn(text, /^ [D ][E ][d ]? *([^\s=.]\S*)(?:\s|$)/)];
   return new Set(names.flatMap((name) => name.split(',')));
 }
 

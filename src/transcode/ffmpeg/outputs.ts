@@ -3,7 +3,10 @@ import type { VideoEncoding } from './encoders.ts';
 export interface VideoOutput extends VideoEncoding {
   readonly kind: 'video';
   readonly name: string;
-  /** Pixels; null keeps the ratio to the other, or the size of the source when both are. */
+  /**
+   * Pixels, made even because colour is stored for two by two of them; null keeps the ratio to the other, or the size of
+   * the source when both are.
+   */
   readonly width: number | null;
   readonly height: number | null;
   /** 2 leaves out every second frame, but no keyframe. */
@@ -20,3 +23,8 @@ export interface AudioOutput {
 }
 
 export type TrackOutput = VideoOutput | AudioOutput;
+
+/** The size a picture gets when this one is asked for. */
+export function evenSize(size: number): number {
+  return Math.max(2, size - (size % 2));
+}

@@ -218,7 +218,10 @@ export class Ladder implements PreparingSink, CutObserver {
     if (settings().entries !== this.#entries) this.#planAgain();
     this.#cutting = this.#entries.length > 0;
     // Without a ladder nothing is held.
-    if (!this.#cutting) return this.#window.release(number);
+    if (!this.#cutting) {
+      this.#window.release(number);
+      return;
+    }
     this.#window.begin({ number, epoch: this.#epoch, video: this.#video, audio: this.#audio });
     const job = this.#job;
     if (job !== null && !job.ending && !job.stopping) {
@@ -378,7 +381,10 @@ export class Ladder implements PreparingSink, CutObserver {
   #startJob(ffmpeg: Ffmpeg, plans: readonly RungPlan[]): void {
     const { clock, packager, settings, startEncoder, onEvent } = this.#options;
     const [video, newest] = [this.#video, this.#window.newest];
-    if (video === null || newest === null) return this.#withdraw();
+    if (video === null || newest === null) {
+      this.#withdraw();
+      return;
+    }
     this.#starting = false;
     const rungs = plans.map((plan) => this.#rungFor(plan, newest.number));
     const left = this.#window.segments.filter((segment) => segment.epoch === this.#epoch);

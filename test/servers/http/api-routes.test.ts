@@ -10,10 +10,12 @@ const app: FastifyInstance = Fastify();
 const kicks: unknown[] = [];
 let views: StreamView[];
 
+const NOTHING = { renditions: () => [], conversions: () => [] };
+
 async function published(clip: string): Promise<StreamView> {
   const studio = new Studio();
   await studio.publish(readClip(clip), { stay: true });
-  const view = viewStream(studio.stream, studio.packager, [], studio.clock.now(), 'live');
+  const view = viewStream(studio.stream, studio.packager, NOTHING, studio.clock.now(), 'live');
   if (view === null) throw new Error(`${clip} gave no stream`);
   return view;
 }

@@ -12,13 +12,25 @@ function sources(change: Partial<MetricsSources> = {}): MetricsSources {
   return { version, ...metrics, http: counters, ...change };
 }
 
+const NOTHING = { renditions: () => [], conversions: () => [] };
+
 async function published(clip: string): Promise<StreamFigures> {
   const studio = new Studio();
   await studio.publish(readClip(clip), { stay: true });
-  const view = viewStream(studio.stream, studio.packager, [], studio.clock.now(), 'live');
+  const view = viewStream(studio.stream, studio.packager, NOTHING, studio.clock.now(), 'live');
   if (view === null) throw new Error('no stream');
   return streamFigures(studio.stream, studio.packager, view);
 }
+
+const RENDITION: StreamFigures['renditions'][number] = {
+  name: '720p',
+  state: 'live',
+  error: null,
+  width: 1280,
+  height: 720,
+  bitrate: 2_500_000,
+  lag: 0.5,
+};
 
 async function scrape(change: Partial<MetricsSources> = {}) {
   return readExposition(await createMetrics(sources(change))());
@@ -142,7 +154,7 @@ describe('docs/metrics.md', () => {
   it('has a row for each metric, as it describes itself', async () => {
     const cam = await published('h264_aac');
     const { families } = await scrape({
-      streams: () => [{ ...cam, health: 'good', warnings: ['gaps'] }],
+      streams: () => [{ ...cam, health: 'good', warnings: ['gaps'], renditions: [RENDITION] }],
     });
     const rows = [...families].flatMap(([name, { type, help, labels }]) =>
       name.startsWith('sluice_')

@@ -9,16 +9,28 @@ import { sectionCrc } from './ts.ts';
 type StoredSegment = {
   sequence: number;
   bytes: Buffer;
+  rungs: Map<string, Buffer>;
   duration: number;
   date: number;
   discontinuity: boolean;
   removedAt: number | undefined;
 };
 
+/** A second rendition with media of its own, in a folder of its own. */
+export type Rung = {
+  /** The step of its first segment. */
+  from?: number;
+  /** Segments that it is behind. */
+  lag?: number;
+  segment?: (step: number) => SegmentOptions;
+};
+
 export type Tamper = {
   steps?: number;
   startTicks?: number;
   window?: number;
+  /** By folder. */
+  rungs?: Record<string, Rung>;
   keepSeconds?: number;
   segment?: (step: number) => SegmentOptions;
   media?: (text: string, step: number, path: string) => string;
@@ -34,13 +46,19 @@ export class Gateway {
   step = 0;
   readonly #tamper: Tamper;
   readonly #writer: TransportWriter;
+  readonly #rungs: { folder: string; rung: Rung; writer: TransportWriter }[];
   readonly #segments: StoredSegment[] = [];
-  #discontinuitySequence = 0;
   #nextDate = Date.UTC(2026, 0, 1);
 
   constructor(tamper: Tamper) {
     this.#tamper = tamper;
-    this.#writer = new TransportWriter(tamper.startTicks ?? 900_000);
+    const startTicks = tamper.startTicks ?? 900_000;
+    this.#writer = new TransportWriter(startTicks);
+    this.#rungs = Object.entries(tamper.rungs ?? {}).map(([folder, rung]) => ({
+      folder,
+      rung,
+      writer: new TransportWriter(startTicks),
+    }));
   }
 
   /** Returns the milliseconds until the next segment is due. */
@@ -50,6 +68,12 @@ export class Gateway {
     this.#segments.push({
       sequence: 5 + this.#segments.length,
       bytes: this.#writer.writeSegment(options),
+      rungs: new Map(
+        this.#rungs.map(({ folder, rung, writer }) => [
+          folder,
+          writer.writeSegment({ ...options, ...rung.segment?.(this.step) }),
+        ]),
+      ),
       duration,
       date: this.#nextDate,
       discontinuity: options.discontinuity ?? false,
@@ -59,7 +83,6 @@ export class Gateway {
     const listed = this.#segments.filter((segment) => segment.removedAt === undefined);
     for (const segment of listed.slice(0, -(this.#tamper.window ?? 6))) {
       segment.removedAt = this.clock;
-      if (segment.discontinuity) this.#discontinuitySequence += 1;
     }
     return duration * 1000;
   }
@@ -86,7 +109,8 @@ export class Gateway {
     const segment = this.#segments.find((candidate) => candidate.sequence === Number(sequence));
     const keep = (this.#tamper.keepSeconds ?? 20) * 1000;
     if (segment && this.clock < (segment.removedAt ?? Number.POSITIVE_INFINITY) + keep) {
-      return this.#segment(segment, request, cors);
+      const bytes = segment.rungs.get(path.split('/').at(-2) ?? '') ?? segment.bytes;
+      return this.#segment({ ...segment, bytes }, request, cors);
     }
     const body = Buffer.from(JSON.stringify({ code: 'NOT_FOUND' }));
     return { status: 404, headers: { ...cors, 'content-type': 'application/json' }, body };
@@ -146,7 +170,7 @@ export class Gateway {
       '#EXTM3U',
       '#EXT-X-VERSION:6',
       '#EXT-X-INDEPENDENT-SEGMENTS',
-      '#EXT-X-STREAM-INF:BANDWIDTH=200000,AVERAGE-BANDWIDTH=180000,CODECS="avc1.42c01e,mp4a.40.2",RESOLUTION=320x180,FRAME-RATE=25.000,CLOSED-CAPTIONS=NONE',
+      '#EXT-X-STREAM-INF:BANDWIDTH=200000,AVERAGE-BANDWIDTH=80000,CODECS="avc1.42c01e,mp4a.40.2",RESOLUTION=320x180,FRAME-RATE=25.000,CLOSED-CAPTIONS=NONE',
       'video.m3u8?token=abc',
       '',
     ].join('\n');
@@ -154,13 +178,17 @@ export class Gateway {
   }
 
   #mediaText(path: string): string {
-    const listed = this.#segments.filter((segment) => segment.removedAt === undefined);
+    const rung = this.#tamper.rungs?.[path.split('/').at(-2) ?? ''];
+    const end = this.#segments.length - (rung?.lag ?? 0);
+    const first = Math.max(rung?.from ?? 0, end - (this.#tamper.window ?? 6), 0);
+    const listed = this.#segments.slice(first, Math.max(end, 0));
+    const before = this.#segments.slice(0, first).filter(({ discontinuity }) => discontinuity);
     const lines = [
       '#EXTM3U',
       '#EXT-X-VERSION:6',
       '#EXT-X-TARGETDURATION:2',
-      `#EXT-X-MEDIA-SEQUENCE:${listed[0]?.sequence ?? 0}`,
-      `#EXT-X-DISCONTINUITY-SEQUENCE:${this.#discontinuitySequence}`,
+      `#EXT-X-MEDIA-SEQUENCE:${listed[0]?.sequence ?? 5 + first}`,
+      `#EXT-X-DISCONTINUITY-SEQUENCE:${before.length}`,
     ];
     for (const segment of listed) {
       if (segment.discontinuity) lines.push('#EXT-X-DISCONTINUITY');

@@ -47,6 +47,8 @@ export type SegmentOptions = {
   dts?: (dts: number, frame: number) => number;
   pts?: (pts: number, frame: number) => number;
   timeScale?: number;
+  /** Only every n-th picture. */
+  frameDivisor?: number;
   markRandomAccess?: boolean;
   resetCounters?: boolean;
   skipCounterOf?: number;
@@ -184,7 +186,9 @@ export class TransportWriter {
 
   #videoItems(frames: number, options: SegmentOptions) {
     const lead = options.pcrLeadTicks ?? 18_000;
-    return Array.from({ length: frames }, (_, frame) => {
+    const divisor = options.frameDivisor ?? 1;
+    return Array.from({ length: Math.ceil(frames / divisor) }, (_, index) => {
+      const frame = index * divisor;
       const time = this.#time + frame * frameTicks;
       const dts = options.dts ? options.dts(time, frame) : time;
       const pts = options.pts ? options.pts(time + 2 * frameTicks, frame) : time + 2 * frameTicks;

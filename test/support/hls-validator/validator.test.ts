@@ -11,6 +11,8 @@ import { formatFindings, HlsValidator } from './validator.ts';
 describe('a correct stream has no findings', () => {
   const audioOnly = (text: string) =>
     text.replace('avc1.42c01e,', '').replace(',RESOLUTION=320x180,FRAME-RATE=25.000', '');
+  const halfRate = (text: string) =>
+    text + secondVariant(text).slice(text.length).replace('25.000', '12.500');
   const correct: Record<string, Tamper> = {
     'with a sliding window': {},
     'with a timestamp wrap in the middle': { startTicks: 2 ** 33 - 500_000 },
@@ -37,6 +39,21 @@ describe('a correct stream has no findings', () => {
     'with HE-AAC, which ADTS cannot show': { multivariant: (text) => text.replace('mp4a.40.2', 'mp4a.40.5') },
     'with an end': { media: (text, step) => (step === usualSteps - 1 ? `${text}#EXT-X-ENDLIST\n` : text) },
     'with two variants': { multivariant: secondVariant },
+    'with a rung of half the frame rate that starts later and is two segments behind': {
+      multivariant: (text, step) => (step < 5 ? text : halfRate(text)),
+      rungs: { low: { from: 3, lag: 2, segment: () => ({ frameDivisor: 2, timeScale: 25 }) } },
+    },
+    'with a rung, an odd number of pictures, a reconnect and a timestamp wrap': {
+      startTicks: 2 ** 33 - 500_000,
+      segment: (step) =>
+        step === 4 ? { discontinuity: true, jumpTicks: 5_000_000, resetCounters: true } : { frames: 49 },
+      multivariant: halfRate,
+      rungs: { low: { segment: () => ({ frameDivisor: 2, timeScale: 25 }) } },
+    },
+    'with a rung of sound alone': {
+      multivariant: (text) => text + audioOnly(secondVariant(text).slice(text.length)),
+      rungs: { low: { segment: () => ({ video: false }) } },
+    },
     'with unknown tags and comments': { media: (text) => `${text}#EXT-X-NEWS:yes\n# a comment\n` },
     'with pictures that are not independent, when that is not declared': {
       segment: (step) => ({ keyframe: step === 0 }),

@@ -1,4 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Seen } from './alignment-checks.ts';
+import { alignmentProblems, checkLag } from './alignment-checks.ts';
 import { checkOwnDuration } from './duration-checks.ts';
 import { origin, readPlaylist, readSegment } from './http-checks.ts';
 import type { MediaPlaylist, MultivariantPlaylist, Playlist } from './m3u8.ts';
@@ -24,6 +26,8 @@ import { summarise } from './summary.ts';
 import { analyseSegment } from './ts.ts';
 import type { SegmentRecord, Variant } from './variant.ts';
 import {
+  beginAnew,
+  lastSequence,
   newVariant,
   recordSegments,
   rememberPlaylist,
@@ -156,12 +160,17 @@ export class HlsValidator {
     };
   }
 
-  async #fetchPlaylist(url: string): Promise<Playlist | undefined> {
+  /** @param excused asked when it is not there: whether it need not be */
+  async #fetchPlaylist(
+    url: string,
+    excused: () => Promise<boolean> = async () => false,
+  ): Promise<Playlist | undefined> {
     const subject = withoutQuery(url);
     const ask = this.#askAbout(subject);
     const response = await ask('GET', url, { 'accept-encoding': 'gzip' });
     if (!response) return undefined;
     const { playlist, problems } = readPlaylist(response, url, this.#publisherAway);
+    if (!playlist && (await excused())) return undefined;
     this.#report(subject, problems);
     if (playlist && this.#probe && !this.#probedPlaylists.has(subject)) {
       this.#probedPlaylists.add(subject);
@@ -175,20 +184,45 @@ export class HlsValidator {
   async #pollMultivariant(playlist: MultivariantPlaylist): Promise<void> {
     if (playlist.variants.length === 0)
       this.#error(this.#url, 'P1', 'the multivariant playlist has no variant');
-    const seen: { variant: Variant; playlist: MediaPlaylist }[] = [];
+    const seen: Seen[] = [];
     for (const entry of playlist.variants) {
       const variant = this.#variant(new URL(entry.uri, this.#url).href);
       variant.frameRate = Number(entry.attributes.get('FRAME-RATE')) || undefined;
       const askedAt = this.#now();
-      const media = await this.#fetchPlaylist(variant.url);
+      // A rendition may fail between the two requests; then it is not listed any more.
+      const media = await this.#fetchPlaylist(variant.url, async () => !(await this.#lists(variant)));
       if (media?.kind === 'multivariant')
         this.#error(variant.key, 'P1', 'the variant is a multivariant playlist');
       if (media?.kind !== 'media') continue;
+      if (variant.listedAtPoll < this.#polls - 1) beginAnew(variant, media, this.#now());
+      variant.listedAtPoll = this.#polls;
       await this.#pollVariant(variant, media, { askedAt, inherited: playlist.independentSegments });
       seen.push({ variant, playlist: media });
     }
     this.#report(this.#url, compareVariants(seen));
+    this.#checkAlignment(seen);
     await this.#checkMultivariant(playlist);
+  }
+
+  /** Whether the multivariant playlist has it now. */
+  async #lists({ key }: Variant): Promise<boolean> {
+    const fresh = await this.#fetchPlaylist(this.#url);
+    if (fresh?.kind !== 'multivariant') return false;
+    return fresh.variants.some(({ uri }) => withoutQuery(new URL(uri, this.#url).href) === key);
+  }
+
+  /** Every variant against the first one, which is the source. */
+  #checkAlignment([reference, ...others]: readonly Seen[]): void {
+    if (!reference) return;
+    for (const other of others) {
+      const { key } = other.variant;
+      const lag = new ProblemList();
+      checkLag(reference, other, lag);
+      this.#report(key, lag.all);
+      for (const { mediaSequence, problems } of alignmentProblems(reference, other)) {
+        this.#report(`${key} #${mediaSequence}`, problems);
+      }
+    }
   }
 
   /** Declarations are held against measurements; a difference counts only if a fresh copy still shows it. */
@@ -197,6 +231,12 @@ export class HlsValidator {
     if (problems.length === 0) return;
     const fresh = await this.#fetchPlaylist(this.#url);
     if (fresh?.kind !== 'multivariant') return;
+    for (const { uri } of fresh.variants) {
+      const variant = this.#variant(new URL(uri, this.#url).href);
+      const media = await this.#fetchPlaylist(variant.url, async () => true);
+      // The fresh copy may speak of a segment that was not measured yet; the next look will.
+      if (media?.kind !== 'media' || !variant.records.has(lastSequence(media))) return;
+    }
     this.#report(this.#url, multivariantProblems(fresh, this.#url, this.#variants));
   }
 

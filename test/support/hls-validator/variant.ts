@@ -17,6 +17,12 @@ export type SegmentRecord = {
 
 export type AnalysedSegment = { record: SegmentRecord; media: TransportSegment };
 
+/** Where the tracks of a segment begin and end, in ticks of its own 33-bit clock. */
+export type SegmentSpan = {
+  video: { first: number; last: number; frame: number | undefined; keyframe: boolean } | undefined;
+  audio: { first: number; end: number; frame: number } | undefined;
+};
+
 export type RemovedSegment = { record: SegmentRecord; mustLiveUntil: number };
 
 export type Variant = {
@@ -39,7 +45,13 @@ export type Variant = {
   lastAnalysed: AnalysedSegment | undefined;
   /** EXTINF and media time since the last discontinuity, in seconds. */
   run: { declared: number; measured: number };
-  rates: { duration: number; bytes: number }[];
+  rates: { duration: number; bytes: number; mediaSequence: number }[];
+  /** By media sequence number; missing where there was no media. */
+  spans: Map<number, SegmentSpan>;
+  /** Segments that were held against those of the first variant. */
+  aligned: Set<number>;
+  /** The look that found it in the multivariant playlist last. */
+  listedAtPoll: number;
   facts: MeasuredFacts;
   segmentProbed: boolean;
   overhead: { total: number; elementary: number };
@@ -73,6 +85,9 @@ export function newVariant(key: string): Variant {
     lastAnalysed: undefined,
     run: { declared: 0, measured: 0 },
     rates: [],
+    spans: new Map(),
+    aligned: new Set(),
+    listedAtPoll: 0,
     facts: { streamTypes: [], video: undefined, audio: undefined, captions: false },
     segmentProbed: false,
     overhead: { total: 0, elementary: 0 },
@@ -140,7 +155,8 @@ export function rememberPlaylist(variant: Variant, playlist: MediaPlaylist, aske
 export function rememberSegment(variant: Variant, analysed: AnalysedSegment, bytes: number): void {
   const { media, record } = analysed;
   variant.lastAnalysed = analysed;
-  variant.rates.push({ duration: record.duration, bytes });
+  variant.rates.push({ duration: record.duration, bytes, mediaSequence: record.mediaSequence });
+  variant.spans.set(record.mediaSequence, spanOf(media));
   variant.facts = {
     streamTypes: media.streams.map((stream) => stream.streamType),
     video: media.video,
@@ -149,4 +165,36 @@ export function rememberSegment(variant: Variant, analysed: AnalysedSegment, byt
   };
   variant.overhead.total += media.overhead.totalBytes;
   variant.overhead.elementary += media.overhead.elementaryBytes;
+}
+
+function spanOf({ video, audio }: TransportSegment): SegmentSpan {
+  const firstUnit = video?.units[0];
+  const [firstPacket, lastPacket] = [audio?.packets[0], audio?.packets.at(-1)];
+  const audioFrame = audio?.frameDuration;
+  return {
+    video: video &&
+      firstUnit && {
+        first: firstUnit.pts,
+        last: Math.max(...video.units.map(({ pts }) => pts)),
+        frame: video.frameDuration,
+        keyframe: firstUnit.keyframe,
+      },
+    audio:
+      firstPacket && lastPacket && audioFrame !== undefined
+        ? {
+            first: firstPacket.pts,
+            end: lastPacket.pts + lastPacket.frames * audioFrame,
+            frame: audioFrame,
+          }
+        : undefined,
+  };
+}
+
+/** A variant that was not listed for a while may begin anew, further on, with nothing of what it had before. */
+export function beginAnew(variant: Variant, playlist: MediaPlaylist, now: number): void {
+  variant.lastChangeAt = now;
+  if (variant.previous && playlist.mediaSequence > lastSequence(variant.previous)) {
+    variant.firstMediaSequence = playlist.mediaSequence;
+    variant.lastAnalysed = undefined;
+  }
 }

@@ -67,7 +67,9 @@ class FakeEncoder implements TrackEncoder {
     if (this.state !== 'running') return;
     for (; this.#out < until; this.#out++) {
       const packet = this.written[this.#out] as Packet;
-      this.#tracks.forEach((track, output) => this.options.onPacket(output, { ...packet, track }));
+      this.#tracks.forEach((track, output) => {
+        this.options.onPacket(output, { ...packet, track });
+      });
     }
   }
 }
