@@ -196,7 +196,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       onCallbackFailure: ({ action, app, name }, reason, allowed) =>
         this.#crowd.note({
           level: 'warn',
-          kind: `callback ${action}`,
+          kind: `callback ${action} ${allowed}`,
           fields: { stream: `${app}/${name}`, code: 'SLUICE_CALLBACK_FAILED', reason },
           message: `the ${action} callback failed, so it was ${allowed ? 'allowed' : 'refused'}`,
         }),
