@@ -7,6 +7,8 @@ import { Gatekeeper } from './access/gatekeeper.ts';
 import { type ConfigChanges, changesBetween } from './config/changes.ts';
 import { parseConfig } from './config/load.ts';
 import { type ApplicationSettings, type Config, type ConfigInput, settingsOf } from './config/schema.ts';
+import { type Hooks, makeHooks } from './hooks/hooks.ts';
+import { type StreamHooks, streamHooks } from './hooks/stream-hooks.ts';
 import type { SlateChoice } from './live/slate.ts';
 import type { Stream } from './live/stream.ts';
 import { StreamRegistry } from './live/stream-registry.ts';
@@ -15,6 +17,7 @@ import type { Epoch } from './media/packet.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
 import type { HlsPackager } from './packaging/hls-packager.ts';
 import { PackagingFigures } from './packaging/packaging-figures.ts';
+import { endOrphans } from './processes/orphans.ts';
 import { CrowdLog } from './servers/crowd-log.ts';
 import type { ServerView } from './servers/http/api-schemas.ts';
 import { gatewayPlugin } from './servers/http/gateway-plugin.ts';
@@ -43,6 +46,8 @@ export const DEFAULT_APP = 'live';
 const DEMO_KEY = 'demo';
 /** On shutdown viewers get this long to fetch what is left, when there are any. */
 const DRAIN_MS = 2500;
+/** On shutdown commands of hooks get this long from its beginning. */
+const HOOKS_CLOSE_MS = 4000;
 const WARNING_CHECK_MS = 1000;
 const VIEWER_MEMORY_MS = 10_000;
 
@@ -112,6 +117,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   /** Null before the start. */
   #outputs: HlsOutputs | null = null;
   readonly #reporter: StreamReporter;
+  readonly #hooks: Hooks;
+  readonly #streamHooks: StreamHooks;
   readonly #transcoding: Transcoding;
   readonly #rtmp: RtmpServer;
   readonly #counters = new RequestCounters();
@@ -155,6 +162,12 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
           'the slate cannot be made, so the last picture is shown instead',
         ),
     });
+    this.#hooks = makeHooks({
+      settings: (app) => this.#settingsOf(app).hooks,
+      clock: systemClock,
+      tell: (incident) => this.#crowd.note({ level: 'info', ...incident }),
+    });
+    this.#streamHooks = streamHooks(this.#hooks);
     this.#registry = new StreamRegistry({
       clock: systemClock,
       graceMs: (app) => this.#settingsOf(app).publish.graceWindow * 1000,
@@ -272,6 +285,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     }, WARNING_CHECK_MS);
     this.#watch.unref();
     this.#stopMachineWatch = watchMachine(systemClock, this.#crowd);
+    void this.#endOrphans();
     return this.address;
   }
 
@@ -328,6 +342,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         rtmp: () => ({ connections: this.#rtmp.connectionCount, refused: this.#rtmp.refusedCount }),
         storeBytes: () => this.#storage?.store.bytes ?? 0,
         denied: () => this.#gatekeeper.denied,
+        hooks: () => this.#hooks.figures(),
         transcoding: () => this.#transcoding.figures,
       },
       counters: this.#counters,
@@ -366,8 +381,11 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       playlistFiles: storage.playlistFiles,
       isOpen: (app) => this.#gatekeeper.isOpen(app),
       figures: this.#figures,
+      onListed: (stream) => {
+        this.#reporter.segmentListed(stream);
+        this.#streamHooks.segmentListed(stream);
+      },
       prepare: (stream, packager) => this.#transcoding.prepare(stream, packager),
-      onListed: (stream) => this.#reporter.segmentListed(stream),
       onStoreError: (stream, error, uri) => this.#reporter.segmentLost(stream, error, uri),
     });
     this.#outputs = outputs;
@@ -419,6 +437,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   }
 
   async #close(): Promise<void> {
+    const beganAt = systemClock.now();
     this.#state = 'closing';
     // A start that is under way ends first; whether it works no longer matters.
     await this.#starting?.catch(() => undefined);
@@ -441,12 +460,21 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     if (goesOn && this.#http !== null) await stopListening(this.#http);
     // The next process may begin now. This one still answers the connections that it has.
     await this.#storage?.release();
+    // By now there is nothing left that could happen to a stream, but that publishers leave.
+    const hooksClosed = rtmpClosed.then(() =>
+      this.#hooks.close(Math.max(0, beganAt + HOOKS_CLOSE_MS - systemClock.now())),
+    );
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
     if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
-    await rtmpClosed;
+    await hooksClosed;
     await this.#slatePictures.close();
     await this.#pictures.close();
     await this.#http?.close();
+  }
+
+  async #endOrphans(): Promise<void> {
+    const processes = await endOrphans();
+    if (processes > 0) this.#log.info({ processes }, 'ended what a gateway that was killed had left running');
   }
 
   #settingsOf(app: string): ApplicationSettings {
@@ -500,13 +528,17 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   #streamChanged(stream: Stream): void {
     if (stream.state === 'live' && this.#outputOf(stream) === null) this.#outputs?.begin(stream);
     this.#reporter.stateChanged(stream);
+    this.#streamHooks.stateChanged(stream);
     if (stream.state !== 'closed') return;
     void this.#outputs
       ?.retire(stream, () => {
         this.#registry.remove(stream);
         this.#transcoding.forget(stream);
       })
-      .then(() => this.#reporter.ended(stream));
+      .then(() => {
+        this.#reporter.ended(stream);
+        this.#streamHooks.ended(stream);
+      });
   }
 }
 

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { isAddressRange } from '../access/address-rules.ts';
 import { isKeyHash } from '../access/stream-keys.ts';
+import { HOOK_EVENTS } from '../hooks/hook-command.ts';
+import { faultOfArgument, isFixed } from '../hooks/variables.ts';
 import { isStreamPath } from '../live/stream-name.ts';
 import { AUDIO_CODECS, VIDEO_CODECS } from '../media/track.ts';
 import { RUNG_NAMES } from '../transcode/ladder/rungs.ts';
@@ -155,9 +157,7 @@ const ladder = z
 const hooks = z
   .array(
     z.strictObject({
-      on: z
-        .enum(['publish', 'publish-done', 'ready', 'ended', 'live'])
-        .describe('The event; `live` runs the command as long as there is a publisher.'),
+      on: z.enum(HOOK_EVENTS).describe('The event; `live` runs the command as long as there is a publisher.'),
       run: z
         .array(z.string())
         .min(1)
@@ -165,6 +165,22 @@ const hooks = z
       timeout: seconds.max(86_400).optional().describe('Seconds it may take; not for `live`.'),
     }),
   )
+  .superRefine((entries, context) => {
+    entries.forEach(({ on, run, timeout }, index) => {
+      const complain = (path: (string | number)[], message: string) =>
+        context.addIssue({ code: 'custom', path: [index, ...path], message });
+      run.forEach((argument, position) => {
+        const fault = faultOfArgument(argument);
+        if (fault !== null) complain(['run', position], fault);
+      });
+      const [program] = run;
+      if (program === undefined) return;
+      if (program === '') complain(['run', 0], 'must name a program');
+      if (!isFixed(program)) complain(['run', 0], 'must be the same program for every stream');
+      if (on === 'live' && timeout !== undefined)
+        complain(['timeout'], 'is not for `live`, which has no end');
+    });
+  })
   .describe('Commands that are run when something happens to a stream; see docs/hooks.md.');
 
 /** What one application may have different from the rest. */

@@ -22,11 +22,22 @@ const NOMINAL_FRAME = ticksFromMs(40);
  */
 export type StreamState = 'idle' | 'live' | 'grace' | 'closed';
 
+/** What a publisher has sent of itself besides media. Unchecked, and without its stream key. */
+export interface PublisherClaims {
+  /** What stood behind `?` in the application or the stream key; may hold secrets. */
+  readonly query: string;
+  readonly tcUrl: string | null;
+  readonly swfUrl: string | null;
+  readonly pageUrl: string | null;
+}
+
 export interface Publisher {
   /** For logs and the API, never a key. */
   readonly address: string;
   /** What the encoder calls itself, as far as it says. */
   readonly encoder: string | null;
+  /** Absent for publishers that are no connection. */
+  readonly claims?: PublisherClaims;
   /** Cuts the publisher off, telling it why: a newer one took over, or the stream is closed. */
   readonly dismiss: (reason: ErrorCode) => void;
 }

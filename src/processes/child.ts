@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants, setPriority } from 'node:os';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
+import { ownerMark } from './orphans.ts';
 import { TailText } from './tail-text.ts';
 
 /** What a child may write to stderr before only the end of it is kept. */
@@ -10,6 +11,8 @@ const MAX_STDERR = 8 * 1024;
  * which something that left the group may hold open for ever.
  */
 const PATIENCE_MS = 5000;
+/** How often it is looked whether what a child left behind is gone: its number may soon be another's. */
+const LOOK_INTERVAL_MS = 250;
 
 export interface ChildOptions {
   readonly command: string;
@@ -58,7 +61,7 @@ export function startChild(options: ChildOptions): Child {
       detached: true,
       windowsHide: true,
       stdio: ['pipe', 'pipe', 'pipe', ...Array<'pipe'>(options.extraOutputs ?? 0).fill('pipe')],
-      env: { ...process.env, ...options.env },
+      env: { ...process.env, ...options.env, ...ownerMark() },
     });
   } catch (error) {
     // Arguments that are too long or contain a zero byte, and few others; most failures are events.
@@ -133,8 +136,8 @@ function exitOf(child: ChildProcess, patience: number): Promise<ChildExit> {
     });
     child.once('exit', (code, signal) => {
       const { pid } = child;
-      // What it started and left behind does not outlive it.
-      if (pid !== undefined) signalGroup(pid, 'SIGKILL');
+      // What it started and left behind does not outlive it by much: it may have something to finish.
+      if (pid !== undefined) endRest(pid);
       const timer = setTimeout(() => {
         for (const pipe of child.stdio) pipe?.destroy();
       }, patience);
@@ -156,11 +159,23 @@ function stopGroup(pid: number, exited: Promise<ChildExit>, patience: number): v
   void exited.then(() => clearTimeout(timer));
 }
 
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
+/** To be called right after the leader of a group is gone: the number stays taken while the group has members. */
+function endRest(pid: number): void {
+  if (!signalGroup(pid, 'SIGTERM')) return;
+  const killAt = performance.now() + PATIENCE_MS;
+  const timer = setInterval(() => {
+    const late = performance.now() >= killAt;
+    if (!signalGroup(pid, late ? 'SIGKILL' : 0) || late) clearInterval(timer);
+  }, LOOK_INTERVAL_MS);
+  timer.unref();
+}
+
+/** @returns whether there is such a group */
+function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
-    process.kill(-pid, signal);
+    return process.kill(-pid, signal);
   } catch {
-    // Gone already.
+    return false;
   }
 }
 

@@ -25,6 +25,9 @@ const OUT_CHUNK_SIZE = 60_000;
 /** What holding a message takes besides its body, roughly: messages may be empty. */
 const HELD_MESSAGE_BYTES = 256;
 
+/** Kept as long as the connection is there. */
+const MAX_URL_LENGTH = 1024;
+
 /** FourCC capability flag "can forward" of Enhanced RTMP v2. */
 const CAN_FORWARD = 4;
 const VIDEO_FOUR_CCS = ['avc1', 'hvc1', 'vvc1', 'av01', 'vp09', 'vp08'];
@@ -37,6 +40,9 @@ export interface ConnectInfo {
   readonly app: string;
   /** `flashVer`, for example "FMLE/3.0 (compatible; Lavf59.27.100)"; null when absent. */
   readonly encoder: string | null;
+  readonly tcUrl: string | null;
+  readonly swfUrl: string | null;
+  readonly pageUrl: string | null;
 }
 
 /** Somebody wants to publish; answer with `accept` or `reject`, now or later. */
@@ -295,7 +301,14 @@ export class ServerSession {
   #connect({ transactionId, args }: RtmpCommand): void {
     const object = args[0];
     const app = stringOf(object, 'app') ?? '';
-    this.#connected = { app, encoder: stringOf(object, 'flashVer')?.slice(0, 128) ?? null };
+    const textOf = (name: string, longest: number) => stringOf(object, name)?.slice(0, longest) ?? null;
+    this.#connected = {
+      app,
+      encoder: textOf('flashVer', 128),
+      tcUrl: textOf('tcUrl', MAX_URL_LENGTH),
+      swfUrl: textOf('swfUrl', MAX_URL_LENGTH),
+      pageUrl: textOf('pageUrl', MAX_URL_LENGTH),
+    };
     this.#send(windowAckSize(WINDOW_ACK_SIZE));
     this.#send(setPeerBandwidth(WINDOW_ACK_SIZE));
     this.#send(setChunkSize(OUT_CHUNK_SIZE));

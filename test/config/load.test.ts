@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: hooks write their variables so
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -388,5 +389,40 @@ describe('applications', () => {
     // What publishers call themselves.
     for (const app of ['a', 'b', 'constructor', '__proto__', 'toString'])
       expect(settingsOf(config, app), app).toEqual(settingsOf(config, null));
+  });
+});
+
+describe('hooks', () => {
+  const problem = (hook: unknown) => {
+    try {
+      parseConfig({ hooks: [hook] });
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  };
+
+  it('may use the variables of nginx-rtmp', () => {
+    expect(problem({ on: 'publish', run: ['x', '$app/$name?${args}', '$$'], timeout: 5 })).toBeNull();
+  });
+
+  it.each([
+    [
+      { on: 'publish', run: ['x', '$filename'] },
+      /^hooks\.0\.run\.1: \$filename is not known: there are \$app/,
+    ],
+    [{ on: 'publish', run: ['$name'] }, /^hooks\.0\.run\.0: must be the same program for every stream/],
+    [{ on: 'publish', run: [''] }, /^hooks\.0\.run\.0: must name a program/],
+    [{ on: 'publish', run: [] }, /^hooks\.0\.run: /],
+    [{ on: 'live', run: ['x'], timeout: 5 }, /^hooks\.0\.timeout: is not for `live`/],
+    [{ on: 'play', run: ['x'] }, /^hooks\.0\.on: /],
+  ])('are checked: %j', (hook, message) => {
+    expect(problem(hook)).toMatch(message);
+  });
+
+  it('are checked in applications too, with their place', () => {
+    expect(() =>
+      parseConfig({ applications: { a: { hooks: [{ on: 'publish', run: ['x', '$y'] }] } } }),
+    ).toThrow(/applications\.a\.hooks\.0\.run\.1: \$y is not known/);
   });
 });

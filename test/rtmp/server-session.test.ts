@@ -136,7 +136,14 @@ describe('flows of real encoders', () => {
     peer.send(4, { type: 20, timestamp: 0, streamId: 1, body: publish });
     expect(peer.answers()).toEqual(STARTED);
     expect(peer.requests).toMatchObject([
-      { app: 'live', key: 'test', encoder: 'FMLE/3.0 (compatible; FMSc/1.0)' },
+      {
+        app: 'live',
+        key: 'test',
+        encoder: 'FMLE/3.0 (compatible; FMSc/1.0)',
+        swfUrl,
+        tcUrl: swfUrl,
+        pageUrl: null,
+      },
     ]);
     expect(peer.session.publishing).toBe(true);
 

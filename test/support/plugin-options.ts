@@ -34,6 +34,7 @@ export function pluginOptions(): GatewayPluginOptions {
       storeBytes: () => 0,
       transcoding: () => ({ running: 0, waiting: 0, started: 0, failed: 0, shed: 0 }),
       denied: () => ({ publish: 0, play: 0 }),
+      hooks: () => ({ publish: { started: 0, failed: 0, dropped: 0, running: 0 } }),
     },
     counters: new RequestCounters(),
     incidents: {

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { HookFigures } from '../../hooks/hooks.ts';
 import type { Histogram } from '../../media/histogram.ts';
 import type { PackagingFigures } from '../../packaging/packaging-figures.ts';
 import type { TranscodingFigures } from '../../transcode/transcoding.ts';
@@ -18,6 +19,8 @@ export interface MetricsSources {
   readonly storeBytes: () => number;
   /** Publishers and viewers that were refused by an access rule. */
   readonly denied: () => { readonly publish: number; readonly play: number };
+  /** Commands of hooks, by event. */
+  readonly hooks: () => Readonly<Record<string, HookFigures>>;
   readonly transcoding: () => TranscodingFigures;
 }
 
@@ -70,6 +73,8 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
       ),
     );
   const stream = ['app', 'name'];
+  const byEvent = (figure: keyof HookFigures): Samples =>
+    Object.entries(sources.hooks()).map(([event, figures]) => [{ event }, figures[figure]]);
 
   gauge('sluice_build_info', 'Always 1; the version is in the label.', ['version'], () => [
     [{ version: sources.version }, 1],
@@ -105,6 +110,22 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
   counter('sluice_access_denied_total', 'Requests refused by an access rule.', ['action'], () =>
     Object.entries({ ...sources.denied(), api: http.denied }).map(([action, value]) => [{ action }, value]),
   );
+  counter('sluice_hooks_started_total', 'Commands of hooks that were started.', ['event'], () =>
+    byEvent('started'),
+  );
+  counter(
+    'sluice_hooks_failed_total',
+    'Commands of hooks that failed, could not be started or took too long.',
+    ['event'],
+    () => byEvent('failed'),
+  );
+  counter(
+    'sluice_hooks_dropped_total',
+    'Commands of hooks never started, because too many were running or waiting.',
+    ['event'],
+    () => byEvent('dropped'),
+  );
+  gauge('sluice_hooks_running', 'Commands of hooks that are running.', ['event'], () => byEvent('running'));
 
   gauge('sluice_transcode_jobs', 'ffmpeg processes that encode streams, or wait for room.', ['state'], () => {
     const { running, waiting } = sources.transcoding();

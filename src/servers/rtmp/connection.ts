@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { PublishAttempt } from '../../access/gatekeeper.ts';
 import { createFlvIngest } from '../../live/flv-ingest.ts';
+import type { PublisherClaims } from '../../live/stream.ts';
 import { parseStreamPath } from '../../live/stream-name.ts';
 import type { StreamRegistry } from '../../live/stream-registry.ts';
 import type { Clock } from '../../media/clock.ts';
@@ -172,14 +173,16 @@ export class RtmpConnection {
     try {
       const { app, name: key, query } = parseStreamPath(request.app, request.key);
       const name = this.#options.authorize({ app, key, query, address: this.#address });
+      const accept = (allowed: string) =>
+        this.#accept(request, app, allowed, claimsOf(request, query, key, allowed));
       if (typeof name === 'string') {
-        this.#accept(request, app, name);
+        accept(name);
         return;
       }
       name
         .then((allowed) => {
           // The encoder may have left meanwhile.
-          if (!this.#ended) this.#accept(request, app, allowed);
+          if (!this.#ended) accept(allowed);
         })
         .catch((error: unknown) => this.#refuse(request, error));
     } catch (error) {
@@ -187,11 +190,12 @@ export class RtmpConnection {
     }
   }
 
-  #accept(request: PublishRequest, app: string, name: string): void {
+  #accept(request: PublishRequest, app: string, name: string, claims: PublisherClaims): void {
     const { registry } = this.#options;
     const publication = registry.publish(app, name, {
       address: this.#address,
       encoder: request.encoder,
+      claims,
       dismiss: (reason) => this.dismiss(reason),
     });
     this.#stream = `${app}/${name}`;
@@ -272,6 +276,22 @@ export class RtmpConnection {
     }
     this.#crowd.note({ level, kind: `rtmp ${kind}`, peer, fields: { peer, ...fields }, message });
   }
+}
+
+/** Some encoders put the whole path into their addresses, and the key with it: others see the name in its place. */
+function claimsOf(
+  { tcUrl, swfUrl, pageUrl }: PublishRequest,
+  query: string,
+  key: string,
+  name: string,
+): PublisherClaims {
+  const shown = (text: string | null) => text?.replaceAll(key, name) ?? null;
+  return {
+    query: shown(query) ?? '',
+    tcUrl: shown(tcUrl),
+    swfUrl: shown(swfUrl),
+    pageUrl: shown(pageUrl),
+  };
 }
 
 /** A wrong key must not hide behind a refused address; the gatekeeper's reasons are few and quote nobody. */

@@ -45,6 +45,7 @@ describe('publishing', () => {
     expect(h.registry.get('live', 'test')?.publisher).toMatchObject({
       address: '127.0.0.1',
       encoder: 'FMLE/3.0 (compatible; Sluice)',
+      claims: { query: 'token=secret', tcUrl: 'rtmp://127.0.0.1/live', swfUrl: null, pageUrl: null },
     });
     publisher.session.sendMetadata({ audiocodecid: 10 });
     publisher.audio(200);
@@ -59,6 +60,18 @@ describe('publishing', () => {
     const h = await start();
     await h.publisher('test', 'live/event?token=secret');
     expect(h.states).toEqual(['live/event/test live']);
+  });
+
+  it('keeps the stream key out of what the publisher has sent besides', async () => {
+    const h = await start();
+    h.authorize = () => 'cam';
+    await h.publisher('', 'live/s3cret-key?again=s3cret-key');
+    const publisher = h.registry.get('live', 'cam')?.publisher;
+    expect(publisher?.claims).toMatchObject({
+      query: 'again=cam',
+      tcUrl: 'rtmp://127.0.0.1/live/cam?again=cam',
+    });
+    expect(JSON.stringify(publisher)).not.toContain('s3cret-key');
   });
 
   it('refuses a bad name with a status, closes after a while, and logs no key', async () => {
