@@ -60,9 +60,7 @@ describe('an encoder that fails', () => {
   });
 
   it('with a frame that no frame of the source became', async () => {
-    const ffmpeg = ffmpegAt(
-      writeProgram(folder, 'strange', echo('h264_aac')),
-    );
+    const ffmpeg = ffmpegAt(writeProgram(folder, 'strange', echo('h264_aac')));
     const encoded = startEncoder({
       ...{ ffmpeg, input, clock: new FakeClock() },
       outputs: [videoOutput({ height: null })],
