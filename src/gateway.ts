@@ -148,12 +148,6 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#crowd = new CrowdLog(systemClock, this.#log);
     this.#httpIncidents = httpIncidents(this.#crowd);
     this.#reporter = new StreamReporter(systemClock, this.#log, this);
-    this.#hooks = makeHooks({
-      settings: (app) => this.#settingsOf(app).hooks,
-      clock: systemClock,
-      tell: (incident) => this.#crowd.note({ level: 'info', ...incident }),
-    });
-    this.#streamHooks = streamHooks(this.#hooks);
     const ffmpeg = makeFfmpegFinder({
       configured: () => this.#startConfig.transcode.ffmpeg,
       clock: systemClock,
@@ -168,6 +162,12 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
           'the slate cannot be made, so the last picture is shown instead',
         ),
     });
+    this.#hooks = makeHooks({
+      settings: (app) => this.#settingsOf(app).hooks,
+      clock: systemClock,
+      tell: (incident) => this.#crowd.note({ level: 'info', ...incident }),
+    });
+    this.#streamHooks = streamHooks(this.#hooks);
     this.#registry = new StreamRegistry({
       clock: systemClock,
       graceMs: (app) => this.#settingsOf(app).publish.graceWindow * 1000,

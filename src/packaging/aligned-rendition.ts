@@ -41,7 +41,7 @@ export class AlignedRendition {
   readonly #muxer = new TsMuxer();
   readonly #frameRate = new FrameRateMeter();
   #rendition: Rendition | null = null;
-  /** Playlists that a hole ended; their segments go when the rendition goes. */
+  /** Playlists that a hole ended; their segments go a window later. */
   #past: Rendition[] = [];
   #newest: number | null = null;
   #video: VideoTrack | null = null;
@@ -60,7 +60,7 @@ export class AlignedRendition {
   add({ info, discontinuitySequence, targetDuration }: LeadingSegment, media: AlignedMedia): void {
     const { uri: _, mediaSequence, discontinuity, ...same } = info;
     if (this.#rendition === null || this.#newest !== mediaSequence - 1) {
-      if (this.#rendition !== null) this.#past.push(this.#rendition);
+      if (this.#rendition !== null) this.#leave(this.#rendition);
       this.#rendition = new Rendition({
         ...this.#options,
         firstDiscontinuitySequence: discontinuitySequence - (discontinuity ? 1 : 0),
@@ -115,6 +115,15 @@ export class AlignedRendition {
 
   async discard(): Promise<void> {
     await Promise.all(this.#all().map((rendition) => rendition.discard()));
+  }
+
+  /** Players may have read its playlist just now. */
+  #leave(rendition: Rendition): void {
+    this.#past.push(rendition);
+    this.#options.clock.after(rendition.windowMs, () => {
+      this.#past = this.#past.filter((other) => other !== rendition);
+      void rendition.discard();
+    });
   }
 
   #all(): Rendition[] {

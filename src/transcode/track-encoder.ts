@@ -102,9 +102,10 @@ function runEncoder(options: TrackEncoderOptions): TrackEncoder {
   /** Set when it was told to end, by the caller or for what it did wrong. */
   let ended: { readonly error: SluiceError | null } | null = null;
   let written = 0;
-  let writtenSinceOutput = 0;
   let writtenAtLook = 0;
+  /** Packets that came out, of each output, and how many had been written at the last one. */
   const received = outputs.map(() => 0);
+  const writtenAtOutput = outputs.map(() => 0);
 
   const readers = outputs.map((output) => makeEncodedOutput({ output, times, lead: () => lead ?? 0 }));
   readers.forEach((_, index) => {
@@ -122,7 +123,7 @@ function runEncoder(options: TrackEncoderOptions): TrackEncoder {
       end(error);
       return;
     }
-    if (packets.length > 0) writtenSinceOutput = 0;
+    if (packets.length > 0) writtenAtOutput[index] = written;
     received[index] = (received[index] ?? 0) + packets.length;
     times.forget(Math.min(...readers.map(({ newestMs }) => newestMs)));
     for (const packet of packets) {
@@ -136,15 +137,23 @@ function runEncoder(options: TrackEncoderOptions): TrackEncoder {
     void child.stop();
   }
 
+  /** For one that had its time, and would not listen. */
+  function force(error: SluiceError | null): void {
+    ended ??= { error };
+    void child.kill();
+  }
+
   const endWatch = watchForStall({
     clock,
     busy: () => {
       const fed = written > writtenAtLook;
       writtenAtLook = written;
-      return child.stdin.writableLength > 0 || (fed && writtenSinceOutput > MAX_HELD_PACKETS);
+      return (
+        child.stdin.writableLength > 0 || (fed && written - Math.min(...writtenAtOutput) > MAX_HELD_PACKETS)
+      );
     },
     progress: () => [...received],
-    onStall: (seconds) => end(failure(`no output for ${seconds} s`, child.stderr)),
+    onStall: (seconds) => force(failure(`no output for ${seconds} s`, child.stderr)),
   });
   let cancelFinish = () => {};
 
@@ -163,7 +172,6 @@ function runEncoder(options: TrackEncoderOptions): TrackEncoder {
       if (finishing || ended !== null || (lead === null && !packet.keyframe)) return;
       lead ??= packet.pts - packet.dts;
       written++;
-      writtenSinceOutput++;
       const ms = packet.track.kind === 'video' ? times.add(packet) : times.ms(packet.pts);
       try {
         child.stdin.write(feed.packet(packet, ms));
@@ -176,7 +184,7 @@ function runEncoder(options: TrackEncoderOptions): TrackEncoder {
       if (finishing || ended !== null) return;
       finishing = true;
       child.stdin.end();
-      cancelFinish = clock.after(FINISH_MS, () => end(null));
+      cancelFinish = clock.after(FINISH_MS, () => force(null));
     },
     stop: () => end(null),
     get queuedBytes() {

@@ -102,7 +102,7 @@ async function convert(
   await packager.settled();
   expect(faults).toEqual([]);
   expect(conversion.heldBytes).toBe(0);
-  const { segments } = packager.window;
+  const { segments } = packager.rendition.window;
   const bodies = await Promise.all(segments.map(({ uri }) => packager.segment(uri)));
   return {
     bytes: Buffer.concat(bodies.map((body) => body ?? Buffer.alloc(0))),

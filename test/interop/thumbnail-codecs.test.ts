@@ -53,7 +53,7 @@ describe('a picture of', () => {
 
   it('what is listed: one tile for each segment', async () => {
     const { packager, segments } = await publish('h264_aac');
-    const preview = makePreviews({ maker, clock }).current(packager);
+    const preview = makePreviews({ maker, clock }).current(packager.rendition);
     const sprite = await preview?.sprite();
     const tiles = preview?.vtt('').match(/#xywh=\S+/g) ?? [];
     expect(tiles).toHaveLength(segments.length);

@@ -61,15 +61,16 @@ export function renderMediaPlaylist(window: MediaWindow): string {
 /** Renders a multivariant playlist (RFC 8216 4.3.4). */
 export function renderMultivariantPlaylist(variants: readonly Variant[]): string {
   const lines = ['#EXTM3U', '#EXT-X-VERSION:6'];
+  const hasPictures = variants.some(({ resolution }) => resolution !== null);
   for (const variant of variants) {
     const attributes = [`BANDWIDTH=${variant.bandwidth}`, `AVERAGE-BANDWIDTH=${variant.averageBandwidth}`];
     if (variant.codecs.length > 0) attributes.push(`CODECS="${variant.codecs.join(',')}"`);
     if (variant.resolution !== null) {
       attributes.push(`RESOLUTION=${variant.resolution.width}x${variant.resolution.height}`);
       if (variant.frameRate !== null) attributes.push(`FRAME-RATE=${variant.frameRate.toFixed(3)}`);
-      // Without this AVPlayer offers a closed-caption track that is not there.
-      attributes.push('CLOSED-CAPTIONS=NONE');
     }
+    // Without this AVPlayer offers a closed-caption track that is not there. On all or none (RFC 8216 4.3.4.2).
+    if (hasPictures) attributes.push('CLOSED-CAPTIONS=NONE');
     lines.push(`#EXT-X-STREAM-INF:${attributes.join(',')}`, variant.uri);
   }
   return `${lines.join('\n')}\n`;

@@ -88,8 +88,8 @@ const vaapi: VideoEncoder = {
   options: (encoding, { version }) => [
     ...[...profile(encoding, { baseline: 'constrained_baseline' }), '-rc_mode', 'VBR', ...rate(encoding)],
     ...['-bf', '0', '-g', String(NO_GOP), '-idr_interval', '0'],
-    // Before version 6 it gives out each frame as soon as it has it, and does not know the option.
-    ...(version.major >= 6 ? ['-async_depth', '1'] : []),
+    // Before 5.1 it gives out each frame as soon as it has it, and does not know the option.
+    ...(isSince51(version) ? ['-async_depth', '1'] : []),
   ],
 };
 
@@ -178,8 +178,8 @@ export function videoOptions(encoding: VideoEncoding, context: EncodingContext):
   return [
     ...['-c:v', encoding.encoder, ...(family?.options(encoding, context) ?? rate(encoding))],
     ...['-force_key_frames', `expr:${keyframes(encoding.gop)}`],
-    // Each frame once, at its own time.
-    ...(hasFrameRateMode(context) ? ['-fps_mode', 'passthrough'] : ['-vsync', 'passthrough']),
+    // Each frame once, at its own time. The newer name came with 5.1; the older one is going away.
+    ...(isSince51(context.version) ? ['-fps_mode', 'passthrough'] : ['-vsync', 'passthrough']),
     ...['-enc_time_base', '1:1000'],
   ];
 }
@@ -188,9 +188,9 @@ function keyframes(gop: number | null): string {
   return gop === null ? KEYFRAME_BY_SECONDS : `${KEYFRAME_BY_SECONDS}+gte(t,prev_forced_t+${gop})`;
 }
 
-/** Since 5.1; `-vsync` goes away with 8. A build whose version is unknown is a new one. */
-function hasFrameRateMode({ version }: EncodingContext): boolean {
-  return version.major > 5 || (version.major === 5 && version.minor >= 1);
+/** A build whose version is unknown is a new one. */
+function isSince51({ major, minor }: FfmpegVersion): boolean {
+  return major > 5 || (major === 5 && minor >= 1);
 }
 
 function rate({ bitrate }: VideoEncoding): readonly string[] {

@@ -2,7 +2,9 @@
 const EPILOGUE = [
   /^Conversion failed!?$/,
   /^Exiting normally/,
-  /^Error (?:closing|muxing|submitting|while filtering)/,
+  /^Error (?:closing|initializing output|muxing|opening output|parsing|splitting|submitting|while filtering|while opening)/,
+  /^Device creation failed/,
+  /^Failed to set value/,
   /^Task finished with error/,
   /^Terminating thread/,
   /^Received .* exiting/,

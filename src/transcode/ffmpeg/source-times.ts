@@ -56,10 +56,10 @@ export class SourceTimes {
     }
   }
 
-  /** A time as ffmpeg gets it. The first one asked for is the beginning. */
+  /** A time as ffmpeg gets it, never negative. The first one asked for is the beginning. */
   ms(time: Ticks): number {
     this.#start ??= time;
-    return START_MS + Math.round(msFromTicks(time - this.#start));
+    return Math.max(0, START_MS + Math.round(msFromTicks(time - this.#start)));
   }
 
   /** Of the first packet. */

@@ -47,6 +47,7 @@ beforeAll(async () => {
       find(application, name) ? [packager] : name === 'begun' ? [begun.packager] : [],
     access: ACCESS,
     onRequest: () => {},
+    onWanted: () => false,
     files: thumbnailFiles({
       thumbnails: {
         picture: (_stream, wish) => {

@@ -29,7 +29,7 @@ export function compareSegments(variant: Variant, current: AnalysedSegment, prob
     return;
   }
   if (current.record.discontinuity) {
-    checkOwnDuration(previous, problems);
+    checkOwnDuration(variant, previous, problems);
     variant.run = { declared: 0, measured: 0 };
     return;
   }
@@ -40,7 +40,7 @@ export function compareSegments(variant: Variant, current: AnalysedSegment, prob
     compareClocks(previous.media, current.media, problems);
     compareDuration(variant, previous, current, problems);
   } else {
-    checkOwnDuration(previous, problems);
+    checkOwnDuration(variant, previous, problems);
     variant.run = { declared: 0, measured: 0 };
   }
 }

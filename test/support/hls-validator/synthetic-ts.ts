@@ -35,7 +35,7 @@ export type SegmentOptions = {
   video?: boolean;
   audio?: AudioFormat | undefined;
   audioShiftTicks?: number;
-  dropAudioGroup?: 'middle' | 'last';
+  dropAudioGroup?: 'first' | 'middle' | 'last';
   audioBytes?: (payload: Buffer) => Buffer;
   audioPesLength?: (length: number) => number;
   pcrEvery?: number;
@@ -220,7 +220,9 @@ export class TransportWriter {
       else groups.push({ pts, count: 1 });
       this.#audioFrames += 1;
     }
-    if (options.dropAudioGroup) groups.splice(options.dropAudioGroup === 'last' ? groups.length - 2 : 5, 2);
+    if (options.dropAudioGroup === 'first') groups.shift();
+    else if (options.dropAudioGroup)
+      groups.splice(options.dropAudioGroup === 'last' ? groups.length - 2 : 5, 2);
     return groups.map(({ pts, count }) => {
       const time = pts + (options.audioShiftTicks ?? 0);
       const plain = Buffer.concat(new Array<Buffer>(count).fill(audio.frame));

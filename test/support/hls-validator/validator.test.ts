@@ -50,6 +50,11 @@ describe('a correct stream has no findings', () => {
       multivariant: halfRate,
       rungs: { low: { segment: () => ({ frameDivisor: 2, timeScale: 25 }) } },
     },
+    'with a rung of sound alone, which begins some frames later than the pictures': {
+      segment: at(0, { dropAudioGroup: 'first' }),
+      multivariant: (text) => text + audioOnly(secondVariant(text).slice(text.length)),
+      rungs: { low: { segment: () => ({ video: false }) } },
+    },
     'with a rung of sound alone': {
       multivariant: (text) => text + audioOnly(secondVariant(text).slice(text.length)),
       rungs: { low: { segment: () => ({ video: false }) } },

@@ -196,6 +196,7 @@ export class HlsValidator {
       if (media?.kind !== 'media') continue;
       if (variant.listedAtPoll < this.#polls - 1) beginAnew(variant, media, this.#now());
       variant.listedAtPoll = this.#polls;
+      variant.besidePictures = seen[0]?.variant.facts.video !== undefined;
       await this.#pollVariant(variant, media, { askedAt, inherited: playlist.independentSegments });
       seen.push({ variant, playlist: media });
     }
@@ -268,7 +269,7 @@ export class HlsValidator {
     // These know the length of a frame and the last segment only after the media has been looked at.
     const late = new ProblemList();
     checkDates(variant, playlist, late);
-    if (playlist.endList && variant.lastAnalysed) checkOwnDuration(variant.lastAnalysed, late);
+    if (playlist.endList && variant.lastAnalysed) checkOwnDuration(variant, variant.lastAnalysed, late);
     this.#report(variant.key, late.all);
     if (this.#probe) await this.#probeRemoved(variant);
     rememberPlaylist(variant, playlist, askedAt);

@@ -50,6 +50,8 @@ export type Variant = {
   spans: Map<number, SegmentSpan>;
   /** Segments that were held against those of the first variant. */
   aligned: Set<number>;
+  /** The first variant has pictures. */
+  besidePictures: boolean;
   /** The look that found it in the multivariant playlist last. */
   listedAtPoll: number;
   facts: MeasuredFacts;
@@ -87,6 +89,7 @@ export function newVariant(key: string): Variant {
     rates: [],
     spans: new Map(),
     aligned: new Set(),
+    besidePictures: false,
     listedAtPoll: 0,
     facts: { streamTypes: [], video: undefined, audio: undefined, captions: false },
     segmentProbed: false,

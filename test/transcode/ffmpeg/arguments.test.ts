@@ -168,6 +168,7 @@ describe('hardware encoders', () => {
     expect(value(args, '-profile:v')).toBe('constrained_baseline');
     expect(args).not.toContain('-preset');
     expect(value(args, '-async_depth')).toBe('1');
+    expect(argumentsOf([output], { version: [5, 1] })).toContain('-async_depth');
     expect(argumentsOf([output], { version: [5, 0] })).not.toContain('-async_depth');
   });
 

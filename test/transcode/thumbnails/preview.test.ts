@@ -75,9 +75,9 @@ describe('a preview', () => {
       ...changes(index),
     }));
     const described: PreviewedRendition & { window: PreviewedRendition['window'] } = {
-      window: { ...studio.packager.window, segments },
+      window: { ...studio.packager.rendition.window, segments },
       windowMs: count * 2000,
-      variant: (uri) => studio.packager.variant(uri),
+      variant: (uri) => studio.packager.rendition.variant(uri),
       segment: async (uri) => {
         asked.push(uri);
         return first.data;
@@ -152,8 +152,8 @@ describe('a preview', () => {
 
   it('is missing without segments, without video, and when the segments are gone', async () => {
     const previews = makePreviews({ maker, clock });
-    expect(previews.current(new Studio().packager)).toBeNull();
-    expect(previews.current(audioOnly.packager)).toBeNull();
+    expect(previews.current(new Studio().packager.rendition)).toBeNull();
+    expect(previews.current(audioOnly.packager.rendition)).toBeNull();
     const { described } = rendition(2);
     const gone = { ...described, segment: async () => null };
     expect(await previews.current(gone)?.sprite()).toBeNull();
