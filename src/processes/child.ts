@@ -61,13 +61,18 @@ export function startChild(options: ChildOptions): Child {
       detached: true,
       windowsHide: true,
       stdio: ['pipe', 'pipe', 'pipe', ...Array<'pipe'>(options.extraOutputs ?? 0).fill('pipe')],
-      env: { ...process.env, ...options.env, ...ownerMark() },
+      env: { ...inherited(), ...options.env, ...ownerMark() },
     });
   } catch (error) {
     // Arguments that are too long or contain a zero byte, and few others; most failures are events.
     return unstarted(error instanceof Error ? error : new Error(String(error)), options.extraOutputs ?? 0);
   }
   return supervise(child, options);
+}
+
+/** The gateway's own variables may hold secrets, and a child needs none of them. */
+function inherited(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SLUICE_')));
 }
 
 function supervise(child: ChildProcess, options: ChildOptions): Child {
