@@ -194,10 +194,12 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       settings: (app) => this.#settingsOf(app),
       now: () => systemClock.now() / 1000,
       onCallbackFailure: ({ action, app, name }, reason, allowed) =>
-        this.#log.warn(
-          { stream: `${app}/${name}`, code: 'SLUICE_CALLBACK_FAILED', reason },
-          `the ${action} callback failed, so it was ${allowed ? 'allowed' : 'refused'}`,
-        ),
+        this.#crowd.note({
+          level: 'warn',
+          kind: `callback ${action} ${allowed}`,
+          fields: { stream: `${app}/${name}`, code: 'SLUICE_CALLBACK_FAILED', reason },
+          message: `the ${action} callback failed, so it was ${allowed ? 'allowed' : 'refused'}`,
+        }),
     });
     this.#rtmp = new RtmpServer({
       registry: this.#registry,
@@ -466,9 +468,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     );
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
     if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
-    await hooksClosed;
+    await rtmpClosed;
     await this.#slatePictures.close();
     await this.#pictures.close();
+    await hooksClosed;
     await this.#http?.close();
   }
 

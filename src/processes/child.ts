@@ -137,7 +137,7 @@ function exitOf(child: ChildProcess, patience: number): Promise<ChildExit> {
     child.once('exit', (code, signal) => {
       const { pid } = child;
       // What it started and left behind does not outlive it by much: it may have something to finish.
-      if (pid !== undefined) endRest(pid);
+      if (pid !== undefined) endRest(pid, patience);
       const timer = setTimeout(() => {
         for (const pipe of child.stdio) pipe?.destroy();
       }, patience);
@@ -160,9 +160,9 @@ function stopGroup(pid: number, exited: Promise<ChildExit>, patience: number): v
 }
 
 /** To be called right after the leader of a group is gone: the number stays taken while the group has members. */
-function endRest(pid: number): void {
+function endRest(pid: number, patience: number): void {
   if (!signalGroup(pid, 'SIGTERM')) return;
-  const killAt = performance.now() + PATIENCE_MS;
+  const killAt = performance.now() + patience;
   const timer = setInterval(() => {
     const late = performance.now() >= killAt;
     if (!signalGroup(pid, late ? 'SIGKILL' : 0) || late) clearInterval(timer);

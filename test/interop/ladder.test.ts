@@ -83,7 +83,7 @@ async function leave(viewer: LadderViewer, source: Running): Promise<void> {
 const attribute = (viewer: LadderViewer, variant: string, name: string) =>
   viewer.offered.get(variant)?.get(name);
 
-describe('the ladder', () => {
+describe.concurrent('the ladder', () => {
   test.each([
     ['with B-frames', 2],
     ['without B-frames', 0],
