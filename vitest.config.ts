@@ -10,6 +10,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/interop/**', 'test/browser/**', 'test/faults/**'],
+          // They share no state worth a process each, and starting those took longer than the tests.
+          isolate: false,
           // No test waits for time, but property tests share slow machines with others.
           testTimeout: 30_000,
         },

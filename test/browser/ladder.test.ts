@@ -1,8 +1,9 @@
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import type { Running } from '../support/ffmpeg.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { publishSource, TINY_LADDER } from '../support/ladder-source.ts';
+import { long } from '../support/long.ts';
 import { until } from '../support/until.ts';
 import { launchBrowser } from './support.ts';
 
@@ -58,7 +59,7 @@ interface Seen {
   readonly levels: number;
 }
 
-test('a player is told to change the rendition up and down, and nobody sees it', async () => {
+long('a player is told to change the rendition up and down, and nobody sees it', async () => {
   await until(
     'all renditions',
     async () => {

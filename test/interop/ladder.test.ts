@@ -158,7 +158,10 @@ describe('the ladder', () => {
     expect(Number(attribute(viewer, '160p', 'FRAME-RATE'))).toBeCloseTo(30, 0);
     expect(switchFaults(await viewer.decode(3))).toEqual([]);
   });
+});
 
+// Mostly they wait.
+describe.concurrent('the ladder', () => {
   test('of a source of a single pixel has sound alone', async () => {
     const viewer = await watchSource(
       'pixel',
