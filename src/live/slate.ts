@@ -91,8 +91,9 @@ export function startSlate(options: SlateOptions): Slate | null {
   // At equal times pictures go first: their keyframes decide the cuts.
   lanes.sort((a, b) => Number(b.video) - Number(a.video));
 
-  // The publisher's last frame came just now, and its next would have come a frame later.
-  let reached = start - frame;
+  // The publisher's newest frame came just now. What follows may be further away than a frame, where pictures were
+  // reordered: it has to wait until then, or every drop would move the stream ahead of the clock.
+  let reached = Math.max(...tails.map(({ newest }) => newest.dts));
   /** Media time now is this much more than the clock's. */
   let offset = reached - ticksFromMs(clock.now());
   const advance = () => {
