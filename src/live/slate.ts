@@ -158,7 +158,8 @@ function videoLane(tail: TrackTail, first: number, options: SlateOptions): Lane 
   const spacing = repeat === null ? keyframeSpacing(size, gop, options.bitrate) : frame;
   const delay = delayOf(keyframe);
   let next = first;
-  let nextKeyframe = keyframe.dts + Math.ceil((first - keyframe.dts) / gop) * gop;
+  // In the past when it is overdue: then the first picture is announced, or the segment would last until another.
+  let nextKeyframe = keyframe.dts + gop;
   let last = Number.NEGATIVE_INFINITY;
   let turn = 1;
   let sinceKeyframe = 0;
@@ -174,7 +175,7 @@ function videoLane(tail: TrackTail, first: number, options: SlateOptions): Lane 
       const dts = Math.max(Math.round(next), last + 1);
       sinceKeyframe = whole ? 0 : sinceKeyframe + 1;
       const data = repeat === null || whole ? still.keyframe(turn++) : repeat(sinceKeyframe);
-      if (announced) nextKeyframe += gop;
+      while (nextKeyframe - next < frame / 2) nextKeyframe += gop;
       begun = true;
       last = dts;
       next += spacing;
