@@ -91,8 +91,9 @@ export function startSlate(options: SlateOptions): Slate | null {
   // At equal times pictures go first: their keyframes decide the cuts.
   lanes.sort((a, b) => Number(b.video) - Number(a.video));
 
-  // The publisher's last frame came just now, and its next would have come a frame later.
-  let reached = start - frame;
+  // The publisher's newest frame came just now. What follows may be further away than a frame, where pictures were
+  // reordered: it has to wait until then, or every drop would move the stream ahead of the clock.
+  let reached = Math.max(...tails.map(({ newest }) => newest.dts));
   /** Media time now is this much more than the clock's. */
   let offset = reached - ticksFromMs(clock.now());
   const advance = () => {
@@ -157,7 +158,8 @@ function videoLane(tail: TrackTail, first: number, options: SlateOptions): Lane 
   const spacing = repeat === null ? keyframeSpacing(size, gop, options.bitrate) : frame;
   const delay = delayOf(keyframe);
   let next = first;
-  let nextKeyframe = keyframe.dts + Math.ceil((first - keyframe.dts) / gop) * gop;
+  // In the past when it is overdue: then the first picture is announced, or the segment would last until another.
+  let nextKeyframe = keyframe.dts + gop;
   let last = Number.NEGATIVE_INFINITY;
   let turn = 1;
   let sinceKeyframe = 0;
@@ -173,7 +175,7 @@ function videoLane(tail: TrackTail, first: number, options: SlateOptions): Lane 
       const dts = Math.max(Math.round(next), last + 1);
       sinceKeyframe = whole ? 0 : sinceKeyframe + 1;
       const data = repeat === null || whole ? still.keyframe(turn++) : repeat(sinceKeyframe);
-      if (announced) nextKeyframe += gop;
+      while (nextKeyframe - next < frame / 2) nextKeyframe += gop;
       begun = true;
       last = dts;
       next += spacing;

@@ -3,7 +3,7 @@ import type { SegmentInfo } from '../formats/m3u8/playlist.ts';
 import { reasonNotInTs, TsMuxer } from '../formats/mpegts/muxer.ts';
 import { SluiceError } from '../media/errors.ts';
 import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
-import { type Ticks, ticksFromSamples, ticksFromSeconds } from '../media/time.ts';
+import { msFromTicks, type Ticks, ticksFromSamples, ticksFromSeconds } from '../media/time.ts';
 import type { AudioTrack, Track, VideoTrack } from '../media/track.ts';
 import type { Warning } from '../media/warning.ts';
 import { AlignedRendition, type LeadingSegment } from './aligned-rendition.ts';
@@ -65,7 +65,7 @@ export class HlsPackager implements MediaSink {
   readonly #rendition: Rendition;
   readonly #aligned = new Map<string, AlignedRendition>();
   readonly #frameRate = new FrameRateMeter();
-  readonly #anchor = new WallAnchor();
+  readonly #anchor: WallAnchor;
   #video: VideoTrack | null = null;
   #audio: AudioTrack | null = null;
   #tracks: readonly Track[] = [];
@@ -91,6 +91,8 @@ export class HlsPackager implements MediaSink {
       longestSegment(options.maxSegmentDuration),
     );
     this.#rendition = new Rendition(options);
+    const newest = options.resume?.segments.at(-1);
+    this.#anchor = new WallAnchor(newest && newest.programDateTime + msFromTicks(newest.duration));
     if (options.resume !== null) {
       this.#targetDuration = options.resume.targetDuration;
       this.#segmenter.limit(this.#limit());

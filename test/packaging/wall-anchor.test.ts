@@ -56,4 +56,32 @@ describe('WallAnchor', () => {
     anchor.reset(SEGMENT, START + 60_000);
     expect(anchor.wallTime(SEGMENT)).toBe(START + 60_000);
   });
+
+  it('does not go back over a break, and follows the clock from there', () => {
+    const anchor = new WallAnchor();
+    anchor.reset(0, START);
+    anchor.observe(SEGMENT, START + 1900, SEGMENT);
+    anchor.reset(SEGMENT + 3600, START + 1900);
+    expect(anchor.wallTime(SEGMENT + 3600)).toBe(START + 2000);
+    for (let i = 1; i <= 100; i++) {
+      const at = SEGMENT + 3600 + i * SEGMENT;
+      anchor.observe(at, START + 1900 + i * 2000, SEGMENT);
+    }
+    expect(anchor.wallTime(SEGMENT + 3600)).toBeCloseTo(START + 1900, 3);
+  });
+
+  it('does not go back over a restart', () => {
+    const anchor = new WallAnchor(START + 300);
+    anchor.reset(900_000, START);
+    expect(anchor.wallTime(900_000)).toBe(START + 300);
+  });
+
+  it('goes back with a clock that was set back', () => {
+    const anchor = new WallAnchor(START + 3_600_000);
+    anchor.reset(900_000, START);
+    expect(anchor.wallTime(900_000)).toBe(START);
+    anchor.observe(900_000 + SEGMENT, START + 2000, SEGMENT);
+    anchor.reset(900_000 + SEGMENT, START + 1900);
+    expect(anchor.wallTime(900_000 + SEGMENT)).toBe(START + 2000);
+  });
 });

@@ -58,7 +58,10 @@ export class TsMuxer {
   #tables: { pat: Buffer; pmt: Buffer } | null = null;
   #pmtVersion = -1;
   #pcrPid: number = PID.VIDEO;
+  /** Newest clock reference since the tracks were declared, on the line of decode times. */
   #lastPcr: Ticks | null = null;
+  /** The open segment has no clock reference yet. */
+  #clockMissing = true;
   #group: Packet[] = [];
   #groupBytes = 0;
 
@@ -80,7 +83,7 @@ export class TsMuxer {
     this.#packetizer.writeSection(PID.PAT, this.#tables.pat);
     this.#packetizer.writeSection(PID.PMT, this.#tables.pmt);
     // The first PES packet of every segment carries a clock reference.
-    this.#lastPcr = null;
+    this.#clockMissing = true;
   }
 
   /** Takes packets of the declared tracks; others are ignored. */
@@ -113,15 +116,16 @@ export class TsMuxer {
     const parameters = track.h264;
     if (parameters === null) return;
     this.#fillPcrGap(dts);
-    const pcrDue = this.#lastPcr === null || dts - this.#lastPcr >= VIDEO_PCR_INTERVAL;
-    if (pcrDue) this.#lastPcr = dts;
+    const clock = this.#nextPcr(dts);
+    const pcrDue = this.#clockMissing || clock - (this.#lastPcr ?? clock) >= VIDEO_PCR_INTERVAL;
+    if (pcrDue) this.#setPcr(clock);
     const headerSize = pesHeaderSize(pts, dts);
     const shape: PesShape = {
       pid: PID.VIDEO,
       length: headerSize + this.#annexB.measure(data, parameters, keyframe),
       randomAccess: keyframe,
       pcrCount: pcrDue ? 1 : 0,
-      pcr: dts - PCR_DELAY,
+      pcr: clock - PCR_DELAY,
       span: 0,
     };
     const { out, at } = this.#packetizer.beginPes(shape);
@@ -160,7 +164,7 @@ export class TsMuxer {
   #audioShape(first: Packet, span: number): PesShape {
     const isClock = this.#pcrPid === PID.AUDIO;
     // Frames may come closer together than their samples say; the clock must not go back for that.
-    const start = Math.max(first.pts, this.#lastPcr ?? first.pts);
+    const start = this.#nextPcr(first.pts);
     const left = Math.max(0, first.pts + span - start);
     return {
       pid: PID.AUDIO,
@@ -181,11 +185,12 @@ export class TsMuxer {
     this.#fillPcrGap(first.pts);
     if (shape.pcrCount > 0) {
       const { pcr, pcrCount } = shape;
-      this.#lastPcr = pcr + PCR_DELAY + Math.floor((shape.span * (pcrCount - 1)) / pcrCount);
-    } else if (this.#lastPcr === null) {
+      this.#setPcr(pcr + PCR_DELAY + Math.floor((shape.span * (pcrCount - 1)) / pcrCount));
+    } else if (this.#clockMissing) {
       // The video that carries the clock has stopped, and a segment began without it.
-      this.#lastPcr = first.pts;
-      this.#packetizer.writePcrOnly(this.#pcrPid, first.pts - PCR_DELAY);
+      const clock = this.#nextPcr(first.pts);
+      this.#setPcr(clock);
+      this.#packetizer.writePcrOnly(this.#pcrPid, clock - PCR_DELAY);
     }
     const { out, at } = this.#packetizer.beginPes(shape);
     const headerSize = shape.length - this.#groupBytes;
@@ -204,9 +209,22 @@ export class TsMuxer {
     this.#groupBytes = 0;
   }
 
+  /**
+   * The reference for a frame with this decode time. Sound that came before its pictures may have moved the clock beyond
+   * them already, in the segment before, too; it must not stand still or go back for that.
+   */
+  #nextPcr(dts: Ticks): Ticks {
+    return this.#lastPcr === null ? dts : Math.max(dts, this.#lastPcr + 1);
+  }
+
+  #setPcr(clock: Ticks): void {
+    this.#lastPcr = clock;
+    this.#clockMissing = false;
+  }
+
   /** Where frames are further apart than clock references may be, packets with nothing else go between. */
   #fillPcrGap(until: Ticks): void {
-    if (this.#lastPcr === null) return;
+    if (this.#lastPcr === null || this.#clockMissing) return;
     while (until - this.#lastPcr > LONGEST_PCR_INTERVAL) {
       this.#lastPcr += PCR_INTERVAL;
       this.#packetizer.writePcrOnly(this.#pcrPid, this.#lastPcr - PCR_DELAY);

@@ -42,6 +42,12 @@ function audioPacket(dts: number, size = 300, track = AUDIO): Packet {
   return { track, dts, pts: dts, keyframe: true, data: Buffer.alloc(size, 0x21) };
 }
 
+function parsedMp3(header: string) {
+  const parsed = parseMp3Header(hex(header));
+  if (parsed === null) throw new Error('not parsed');
+  return parsed;
+}
+
 interface Encoding {
   readonly seconds?: number;
   readonly start?: number;
@@ -281,6 +287,41 @@ describe('clock references', () => {
     expect(Math.min(...pcrSteps(result))).toBeGreaterThanOrEqual(0);
   });
 
+  it('always advance, also over segments, however far sound is ahead of the pictures after it', () => {
+    const ahead = fc.oneof(fc.constant(0), fc.integer({ min: -27_000, max: 45_000 }));
+    const pictures = fc.array(fc.record({ ahead, key: fc.boolean() }), { minLength: 5, maxLength: 60 });
+    const track = fc.constantFrom(AUDIO, mp3Track('a0', parsedMp3('fffb9064')));
+    fc.assert(
+      fc.property(track, pictures, (audio, list) => {
+        const muxer = muxerOf(VIDEO, audio);
+        const duration = ticksFromSamples(audio.samplesPerFrame, audio.sampleRate);
+        const soundUntil = (end: number) => {
+          for (; sound < end; sound += duration) muxer.write(audioPacket(Math.round(sound), 400, audio));
+        };
+        let sound = ORIGIN;
+        let last = Number.NEGATIVE_INFINITY;
+        const check = () => {
+          const { problems, pcrs } = analyseSegment(muxer.endSegment());
+          expect(problems.filter(({ check }) => check === 'M4')).toEqual([]);
+          expect(pcrs[0]?.seconds).toBeGreaterThan(last);
+          last = pcrs.at(-1)?.seconds ?? Number.NaN;
+        };
+        muxer.beginSegment();
+        list.forEach(({ ahead, key }, index) => {
+          const dts = ORIGIN + index * 3600;
+          if (index > 0) soundUntil(dts + ahead);
+          if (index > 0 && key) {
+            check();
+            muxer.beginSegment();
+          }
+          muxer.write(videoPacket(dts, { key: key || index === 0 }));
+        });
+        check();
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it('are never after the decode time', () => {
     const result = analysed(segment(muxerOf(VIDEO, AUDIO), encode({})));
     const first = result.pcrs[0]?.seconds ?? Number.NaN;
@@ -323,9 +364,7 @@ describe('MP3', () => {
     ['fffb9064', 0x03, 417],
     ['fff380c4', 0x04, 208],
   ])('%s has stream type %i and no ADTS', (header, streamType, size) => {
-    const parsed = parseMp3Header(hex(header));
-    if (parsed === null) throw new Error('not parsed');
-    const track = mp3Track('a0', parsed);
+    const track = mp3Track('a0', parsedMp3(header));
     const frame = Buffer.alloc(size);
     frame.set(hex(header));
     const duration = ticksFromSamples(track.samplesPerFrame, track.sampleRate);
