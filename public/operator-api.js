@@ -9,7 +9,7 @@ import { fromPage } from './gateway.js';
  * @property {string} [node]
  * @property {number | null} rtmpPort
  * @property {string} defaultApp
- * @property {{ rss: number }} [memory]
+ * @property {{ rss: number | null }} [memory]
  * @property {number} [storeBytes]
  * @property {number} [rtmpConnections]
  */

@@ -33,7 +33,7 @@ import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
 import { type GatewayEvents, type Logger, StreamReporter } from './servers/stream-reporter.ts';
 import { systemClock } from './servers/system-clock.ts';
 import { openStorage, type Storage } from './storage/open-storage.ts';
-import { makeFfmpegFinder } from './transcode/ffmpeg/finder.ts';
+import { type FfmpegFinder, makeFfmpegFinder } from './transcode/ffmpeg/finder.ts';
 import { SlatePictures } from './transcode/slate-picture.ts';
 import { makePictureMaker, type PictureMaker } from './transcode/thumbnails/picture-maker.ts';
 import { makePreviews, type Previews } from './transcode/thumbnails/preview.ts';
@@ -121,6 +121,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #reporter: StreamReporter;
   readonly #hooks: Hooks;
   readonly #streamHooks: StreamHooks;
+  readonly #ffmpeg: FfmpegFinder;
   readonly #transcoding: Transcoding;
   readonly #rtmp: RtmpServer;
   readonly #counters = new RequestCounters();
@@ -150,12 +151,12 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#crowd = new CrowdLog(systemClock, this.#log);
     this.#httpIncidents = httpIncidents(this.#crowd);
     this.#reporter = new StreamReporter(systemClock, this.#log, this);
-    const ffmpeg = makeFfmpegFinder({
+    this.#ffmpeg = makeFfmpegFinder({
       configured: () => this.#startConfig.transcode.ffmpeg,
       clock: systemClock,
     });
     this.#slatePictures = new SlatePictures({
-      ffmpeg: () => ffmpeg.find(),
+      ffmpeg: () => this.#ffmpeg.find(),
       niceness: () => this.#config.transcode.niceness,
       clock: systemClock,
       onFailure: (source, error) =>
@@ -185,7 +186,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     });
     this.#transcoding = new Transcoding({
       clock: systemClock,
-      ffmpeg,
+      ffmpeg: this.#ffmpeg,
       settings: (app) => (app === null ? this.#config : this.#settingsOf(app)),
       onLadder: (stream, event) => this.#reporter.ladder(stream, event),
       onConversion: (stream, track) => this.#reporter.conversion(stream, track),
@@ -196,10 +197,12 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       settings: (app) => this.#settingsOf(app),
       now: () => systemClock.now() / 1000,
       onCallbackFailure: ({ action, app, name }, reason, allowed) =>
-        this.#log.warn(
-          { stream: `${app}/${name}`, code: 'SLUICE_CALLBACK_FAILED', reason },
-          `the ${action} callback failed, so it was ${allowed ? 'allowed' : 'refused'}`,
-        ),
+        this.#crowd.note({
+          level: 'warn',
+          kind: `callback ${action} ${allowed}`,
+          fields: { stream: `${app}/${name}`, code: 'SLUICE_CALLBACK_FAILED', reason },
+          message: `the ${action} callback failed, so it was ${allowed ? 'allowed' : 'refused'}`,
+        }),
     });
     this.#rtmp = new RtmpServer({
       registry: this.#registry,
@@ -213,7 +216,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       }),
       httpPort: () => this.address.httpPort,
     });
-    this.#pictures = makePictureMaker({ ffmpeg, clock: systemClock });
+    this.#pictures = makePictureMaker({ ffmpeg: this.#ffmpeg, clock: systemClock });
     this.#thumbnails = makeThumbnails({ maker: this.#pictures, clock: systemClock });
     this.#previews = makePreviews({ maker: this.#pictures, clock: systemClock });
     const plugin = this.#makePlugin(false);
@@ -287,8 +290,27 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     }, WARNING_CHECK_MS);
     this.#watch.unref();
     this.#stopMachineWatch = watchMachine(systemClock, this.#crowd);
+    void this.#lookForFfmpeg();
     void this.#endOrphans();
     return this.address;
+  }
+
+  /** Nobody waits for it: what is native works without. */
+  async #lookForFfmpeg(): Promise<void> {
+    try {
+      const { path, origin, version } = await this.#ffmpeg.find();
+      this.#log.info({ path, origin, version: version.text }, 'ffmpeg found');
+      const [passedOver] = this.#ffmpeg.passedOver;
+      if (this.#startConfig.transcode.ffmpeg === undefined || origin === 'configured') return;
+      this.#log.warn({ reason: passedOver }, 'transcode.ffmpeg does not work, so another ffmpeg is used');
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const asked = this.#config.ladder.length > 0 || this.#config.transcode.ffmpeg !== undefined;
+      this.#log[asked ? 'warn' : 'info'](
+        { code: 'SLUICE_FFMPEG_MISSING', reason },
+        'no ffmpeg: no renditions, conversion or pictures of streams; everything else works',
+      );
+    }
   }
 
   #makeHttp(): Promise<FastifyInstance> {
@@ -468,9 +490,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     );
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
     if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
-    await hooksClosed;
+    await rtmpClosed;
     await this.#slatePictures.close();
     await this.#pictures.close();
+    await hooksClosed;
     await this.#http?.close();
   }
 

@@ -25,10 +25,15 @@ export interface CallbackVerdict {
   readonly failed: string | null;
 }
 
-/** Redirects are not followed: an answer that is neither 2xx nor 5xx is a refusal. */
+/**
+ * Redirects are not followed: an answer that is neither 2xx nor 5xx is a refusal.
+ *
+ * @param leftMs what is left of the timeout when the question had to wait
+ */
 export async function askCallback(
   { url, timeout, onError }: CallbackSettings & { readonly url: string },
   question: CallbackQuestion,
+  leftMs = timeout * 1000,
 ): Promise<CallbackVerdict> {
   try {
     const { address, authorization } = withoutCredentials(url);
@@ -37,7 +42,7 @@ export async function askCallback(
       headers: { 'content-type': 'application/json', 'user-agent': 'sluice', ...authorization },
       body: JSON.stringify(question),
       redirect: 'manual',
-      signal: AbortSignal.timeout(timeout * 1000),
+      signal: AbortSignal.timeout(Math.ceil(leftMs)),
     });
     // The answer's body means nothing, not even that it breaks off, and must not hold the connection.
     await response.body?.cancel().catch(() => {});

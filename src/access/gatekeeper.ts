@@ -1,6 +1,7 @@
 import { SluiceError } from '../media/errors.ts';
 import { type AddressRules, mayComeFrom } from './address-rules.ts';
 import { askCallback, type CallbackQuestion, type CallbackSettings } from './callback.ts';
+import { CallbackQueue } from './callback-queue.ts';
 import { isValidPlaybackToken, signPlayback } from './playback-token.ts';
 import { nameOfKey, type StreamKey } from './stream-keys.ts';
 
@@ -36,8 +37,6 @@ export interface PlayAttempt {
   readonly address: string;
 }
 
-/** Callbacks of an action under way at a time; those that come on top count as failed. */
-const MAX_CALLBACKS = 100;
 /** How long a viewer may reload the media playlist after the callback has let it in. */
 const GRANT_SECONDS = 12 * 3600;
 
@@ -47,7 +46,7 @@ export class Gatekeeper {
   readonly denied = { publish: 0, play: 0 };
   readonly #options: GatekeeperOptions;
   /** By action, so that a crowd of viewers keeps no publisher out. */
-  readonly #asking = { publish: 0, play: 0 };
+  readonly #asking = { publish: new CallbackQueue(), play: new CallbackQueue() };
 
   constructor(options: GatekeeperOptions) {
     this.#options = options;
@@ -127,20 +126,17 @@ export class Gatekeeper {
     callback: CallbackSettings & { readonly url: string },
     question: CallbackQuestion,
   ): Promise<boolean> {
-    const { action } = question;
-    if (this.#asking[action] >= MAX_CALLBACKS) {
-      const allowed = callback.onError === 'allow';
-      this.#options.onCallbackFailure(question, `${MAX_CALLBACKS} requests wait for it already`, allowed);
-      return allowed;
+    const verdict = await this.#asking[question.action].ask(callback.timeout * 1000, (leftMs) =>
+      askCallback(callback, question, leftMs),
+    );
+    if (typeof verdict !== 'string') {
+      if (verdict.failed !== null) this.#options.onCallbackFailure(question, verdict.failed, verdict.allowed);
+      return verdict.allowed;
     }
-    this.#asking[action]++;
-    try {
-      const { allowed, failed } = await askCallback(callback, question);
-      if (failed !== null) this.#options.onCallbackFailure(question, failed, allowed);
-      return allowed;
-    } finally {
-      this.#asking[action]--;
-    }
+    const allowed = callback.onError === 'allow';
+    const reason = verdict === 'full' ? 'too many requests wait for it' : 'others waited for it all the time';
+    this.#options.onCallbackFailure(question, reason, allowed);
+    return allowed;
   }
 
   #publishDenied(reason: string): SluiceError {

@@ -328,7 +328,7 @@ export const configSchema = z
           .min(0)
           .max(64)
           .default(0)
-          .describe('Threads of each encoder; 0 leaves it to ffmpeg.'),
+          .describe('Threads of each software encoder; 0 means four, as each adds a frame of delay.'),
       })
       .prefault({}),
     storage: z

@@ -61,13 +61,18 @@ export function startChild(options: ChildOptions): Child {
       detached: true,
       windowsHide: true,
       stdio: ['pipe', 'pipe', 'pipe', ...Array<'pipe'>(options.extraOutputs ?? 0).fill('pipe')],
-      env: { ...process.env, ...options.env, ...ownerMark() },
+      env: { ...inherited(), ...options.env, ...ownerMark() },
     });
   } catch (error) {
     // Arguments that are too long or contain a zero byte, and few others; most failures are events.
     return unstarted(error instanceof Error ? error : new Error(String(error)), options.extraOutputs ?? 0);
   }
   return supervise(child, options);
+}
+
+/** The gateway's own variables may hold secrets, and a child needs none of them. */
+function inherited(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SLUICE_')));
 }
 
 function supervise(child: ChildProcess, options: ChildOptions): Child {
@@ -137,7 +142,7 @@ function exitOf(child: ChildProcess, patience: number): Promise<ChildExit> {
     child.once('exit', (code, signal) => {
       const { pid } = child;
       // What it started and left behind does not outlive it by much: it may have something to finish.
-      if (pid !== undefined) endRest(pid);
+      if (pid !== undefined) endRest(pid, patience);
       const timer = setTimeout(() => {
         for (const pipe of child.stdio) pipe?.destroy();
       }, patience);
@@ -160,9 +165,9 @@ function stopGroup(pid: number, exited: Promise<ChildExit>, patience: number): v
 }
 
 /** To be called right after the leader of a group is gone: the number stays taken while the group has members. */
-function endRest(pid: number): void {
+function endRest(pid: number, patience: number): void {
   if (!signalGroup(pid, 'SIGTERM')) return;
-  const killAt = performance.now() + PATIENCE_MS;
+  const killAt = performance.now() + patience;
   const timer = setInterval(() => {
     const late = performance.now() >= killAt;
     if (!signalGroup(pid, late ? 'SIGKILL' : 0) || late) clearInterval(timer);

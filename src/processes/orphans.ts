@@ -1,9 +1,15 @@
+import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** In the environment of every child: who started it. Children of children inherit it. */
 const MARK = 'SLUICE_OWNER';
+/** Another installation, of a test for example, looks after its own. */
+const INSTALLATION = createHash('sha256')
+  .update(import.meta.url)
+  .digest('hex')
+  .slice(0, 12);
 const KILL_AFTER_MS = 5000;
 const LOOK_INTERVAL_MS = 100;
 
@@ -22,7 +28,7 @@ export function ownerMark(): Readonly<Record<string, string>> {
 }
 
 /**
- * Ends what gateways that were killed have left running. A process that runs for a gateway which is gone is of use to
+ * Ends what gateways of this installation that were killed have left running. A process that runs for a gateway which is gone is of use to
  * nobody, and may hold what its successor needs. Nothing is written down for this: the children carry a mark, so that
  * one that was started in the last moment is found too, and one whose number is another's by now is not mistaken.
  *
@@ -61,9 +67,9 @@ async function findOrphans(): Promise<Running[]> {
 }
 
 async function isOfTheGone(found: string, own: string): Promise<boolean> {
-  const [, owner, startedAt, space] = /^(\d+)\.(\d+)\.(\d+)$/.exec(found) ?? [];
+  const [, owner, startedAt, space] = /^(\d+)\.(\d+)\.(\d+\.[\da-f]+)$/.exec(found) ?? [];
   // Numbers mean nothing in another container: who is not seen there may be alive.
-  if (owner === undefined || space !== own.split('.')[2]) return false;
+  if (owner === undefined || space !== own.split('.').slice(2).join('.')) return false;
   return (await startOf(owner)) !== startedAt;
 }
 
@@ -108,7 +114,7 @@ function makeMark(): Readonly<Record<string, string>> {
     const space = /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0];
     return startedAt === null || space === undefined
       ? {}
-      : { [MARK]: `${process.pid}.${startedAt}.${space}` };
+      : { [MARK]: [process.pid, startedAt, space, INSTALLATION].join('.') };
   } catch {
     return {};
   }

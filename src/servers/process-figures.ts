@@ -1,7 +1,20 @@
 import { memoryUsage, version } from 'node:process';
+import { getHeapStatistics } from 'node:v8';
 
-/** What the API tells of the process; nothing in it is changed here. */
-export function processFigures() {
-  const { rss, heapUsed, external } = memoryUsage();
-  return { node: version, memory: { rss, heap: heapUsed, external } };
+/**
+ * What the API tells of the process; nothing in it is changed here.
+ *
+ * @param residentBytes throws where the system does not tell it, for want of a descriptor for example
+ */
+export function processFigures(residentBytes: () => number = memoryUsage.rss) {
+  const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
+  return { node: version, memory: { rss: tried(residentBytes), heap, external } };
+}
+
+function tried(read: () => number): number | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
 }

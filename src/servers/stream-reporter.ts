@@ -3,13 +3,13 @@ import type { Stream } from '../live/stream.ts';
 import type { Clock } from '../media/clock.ts';
 import { SluiceError } from '../media/errors.ts';
 import type { Epoch } from '../media/packet.ts';
-import type { EpochMs } from '../media/time.ts';
 import type { Track } from '../media/track.ts';
 import type { Warning } from '../media/warning.ts';
 import type { TrackConversion } from '../transcode/conversion/conversion.ts';
 import type { LadderEvent } from '../transcode/ladder/ladder.ts';
 
-const MEDIA_LOG_INTERVAL_MS = 1000;
+/** Publishers may come, go and change as fast as they like. */
+const LINE_INTERVAL_MS = 1000;
 
 /** What the gateway tells; a stream is identified by names only. */
 export interface GatewayEvents {
@@ -39,13 +39,21 @@ export interface Logger {
   error(fields: Record<string, unknown>, message: string): void;
 }
 
+/** A line that was told less than an interval ago, and what came since. */
+interface RecentLine {
+  /** The latest that is not told yet. */
+  fields: Record<string, unknown> | null;
+  untold: number;
+}
+
 /** Tells the log and the library's user what happens to streams: one line and one event each. */
 export class StreamReporter {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #events: EventEmitter<GatewayEvents>;
   readonly #lostSegments = new WeakMap<Stream, number>();
-  readonly #mediaLoggedAt = new WeakMap<Stream, EpochMs>();
+  /** By stream's path and message: a name that is published again and again is a new stream each time. */
+  readonly #recent = new Map<string, RecentLine>();
   readonly #warned = new WeakMap<Stream, Set<string>>();
   /** What was told last of each track. */
   readonly #conversions = new WeakMap<Stream, Map<string, string>>();
@@ -57,20 +65,18 @@ export class StreamReporter {
   }
 
   stateChanged(stream: Stream): void {
-    const log = { stream: stream.path };
     switch (stream.state) {
-      case 'live':
-        this.#log.info(
-          { ...log, peer: stream.publisher?.address, encoder: stream.publisher?.encoder },
-          'publishing',
-        );
+      case 'live': {
+        const { address: peer, encoder } = stream.publisher ?? {};
+        this.#tell(stream, 'publishing', { peer, encoder });
         break;
+      }
       case 'grace':
-        this.#log.info(log, 'no publisher, waiting for one');
+        this.#tell(stream, 'no publisher, waiting for one');
         this.#events.emit('grace', identity(stream));
         break;
       case 'closed':
-        this.#log.info({ ...log, bytes: stream.stats.bytes }, 'stream ended');
+        this.#tell(stream, 'stream ended', { bytes: stream.stats.bytes });
         break;
       case 'idle':
         break;
@@ -84,13 +90,8 @@ export class StreamReporter {
 
   epochBegan(stream: Stream, { reason, tracks }: Epoch): void {
     const begins = reason === 'start' || reason === 'reconnect';
-    const now = this.#clock.now();
-    // Changes may come as fast as a hostile publisher likes; the playlist has them all.
-    if (begins || now - (this.#mediaLoggedAt.get(stream) ?? 0) >= MEDIA_LOG_INTERVAL_MS) {
-      this.#mediaLoggedAt.set(stream, now);
-      const summary = tracks.map((track) => track.codecString ?? track.codec).join(' + ');
-      this.#log.info({ stream: stream.path, reason, tracks: summary }, 'media');
-    }
+    const summary = tracks.map((track) => track.codecString ?? track.codec).join(' + ');
+    this.#tell(stream, 'media', { reason, tracks: summary });
     if (begins) this.#events.emit('live', { ...identity(stream), tracks });
   }
 
@@ -179,6 +180,31 @@ export class StreamReporter {
       else this.#log.warn(fields, warning.message);
       this.#events.emit('warning', { ...identity(stream), warning });
     }
+  }
+
+  /** One line of a kind per stream and interval; what came meanwhile is the next one, with its number. */
+  #tell({ path }: Stream, message: string, more: Record<string, unknown> = {}): void {
+    const fields = { stream: path, ...more };
+    const key = `${path} ${message}`;
+    const recent = this.#recent.get(key);
+    if (recent !== undefined) {
+      recent.fields = fields;
+      recent.untold++;
+      return;
+    }
+    this.#log.info(fields, message);
+    this.#remember(key, message);
+  }
+
+  #remember(key: string, message: string): void {
+    const line: RecentLine = { fields: null, untold: 0 };
+    this.#recent.set(key, line);
+    this.#clock.after(LINE_INTERVAL_MS, () => {
+      this.#recent.delete(key);
+      if (line.fields === null) return;
+      this.#log.info(line.untold === 1 ? line.fields : { ...line.fields, count: line.untold }, message);
+      this.#remember(key, message);
+    });
   }
 }
 

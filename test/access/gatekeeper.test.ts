@@ -170,20 +170,35 @@ describe('publishing', () => {
       play: { secrets: [SECRET] },
       callback: { url, actions: ['publish', 'play'] },
     });
-    const crowd = Array.from({ length: 101 }, () => enter());
+    const crowd = Array.from({ length: 1101 }, () => enter());
     expect(await crowd.at(-1)).toBe('SLUICE_PLAY_DENIED: the callback refused');
-    expect(failures).toEqual(['play live/test 100 requests wait for it already false']);
+    expect(failures).toEqual(['play live/test too many requests wait for it false']);
     expect(await publish('cam')).toBe('cam');
     await expect.poll(() => waiting.length).toBe(100);
-    for (const response of waiting) response.writeHead(403).end();
-    await Promise.all(crowd);
-    // They have made room.
-    const next = enter();
-    await expect.poll(() => waiting.length).toBe(101);
-    waiting.at(-1)?.end();
-    expect(await next).toMatch(/^\d+\./);
+    for (const response of waiting.splice(0, 10)) response.end();
+    // Ten of those that waited have their turn.
+    await expect.poll(() => waiting.length).toBe(100);
+    expect(await crowd[0]).toMatch(/^\d+\./);
     expect(failures).toHaveLength(1);
   });
+
+  it.each([
+    ['deny', 'SLUICE_PLAY_DENIED: the callback refused'],
+    ['allow', expect.stringMatching(/^\d+\./)],
+  ] as const)(
+    'that gets no answer in time is as the settings say, however long it waited for its turn: %s',
+    async (onError, answer) => {
+      const url = await listen(() => {});
+      const { enter, failures } = rig({
+        play: { secrets: [SECRET] },
+        callback: { url, actions: ['play'], timeout: 0.5, onError },
+      });
+      const crowd = Array.from({ length: 150 }, () => enter());
+      expect(await Promise.all(crowd)).toEqual(Array(150).fill(answer));
+      // Also of those that had to wait for their turn.
+      expect(failures).toHaveLength(150);
+    },
+  );
 });
 
 describe('playing', () => {

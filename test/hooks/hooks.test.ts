@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: programs for children
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { HookSettings } from '../../src/hooks/hook-command.ts';
 import { type HookIncident, makeHooks } from '../../src/hooks/hooks.ts';

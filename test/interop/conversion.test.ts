@@ -191,7 +191,7 @@ describe('real clips', () => {
   });
 });
 
-test('sound is heard when it was: beeps of MP3 that is converted because it was asked for', async () => {
+test.concurrent('sound is heard when it was: beeps of MP3 that is converted because it was asked for', async () => {
   const { stdout: path } = await run('mktemp', ['--suffix=.flv']);
   const file = path.trim();
   try {
@@ -240,7 +240,7 @@ async function beepsIn(file: string): Promise<number[]> {
   return [...stderr.matchAll(/silence_end: ([\d.]+)/g)].map(([, time]) => Number(time) + offset);
 }
 
-test('silence is valid AAC that says nothing, as long as the pictures', async () => {
+test.concurrent('silence is valid AAC that says nothing, as long as the pictures', async () => {
   const { bytes, state, source } = await convert([readClip('h264_only')], {
     settings: { silentAudio: true },
   });
@@ -272,7 +272,7 @@ test('silence is valid AAC that says nothing, as long as the pictures', async ()
   expect(stderr).toContain('max_volume: -91.0 dB');
 });
 
-test('a publisher with another codec takes over: all of both is there, with a discontinuity between', async () => {
+test.concurrent('a publisher with another codec takes over: all of both is there, with a discontinuity between', async () => {
   const { bytes, discontinuities, source, state } = await convert([
     readClip('hevc_aac'),
     readClip('h264_aac'),
@@ -284,7 +284,7 @@ test('a publisher with another codec takes over: all of both is there, with a di
   expect(times.video).toHaveLength(timesOf(source, 'video').length);
 });
 
-test('an encoder that is killed comes back at a keyframe, and the sound never stops', async () => {
+test.concurrent('an encoder that is killed comes back at a keyframe, and the sound never stops', async () => {
   let killed = false;
   const { bytes, discontinuities, source, state } = await convert([readClip('hevc_aac')], {
     onTag: ({ timestamp }, pid) => {

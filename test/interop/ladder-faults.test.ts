@@ -90,7 +90,7 @@ async function toldEverywhere({ gateway }: Watched, code: string, rungs: readonl
 
 const VIDEO = ['mid', 'low'];
 
-describe('the source goes on, and it is told what is wrong, when ffmpeg', () => {
+describe.concurrent('the source goes on, and it is told what is wrong, when ffmpeg', () => {
   test.skipIf(packaged).each([
     ['is missing', () => `${fakes.emptyFolder}/none`],
     ['is not executable', () => fakes.file('plain', '#!/bin/sh\n', 0o644)],

@@ -5,6 +5,7 @@ import type { Running } from '../support/ffmpeg.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { publishSource, type SourceOptions, TINY_LADDER, TINY_RUNGS } from '../support/ladder-source.ts';
 import { LadderViewer } from '../support/ladder-viewer.ts';
+import { long } from '../support/long.ts';
 import { publishPaced, readClip } from '../support/paced-publisher.ts';
 import { countSwitches, switchFaults } from '../support/switch-faults.ts';
 import { until } from '../support/until.ts';
@@ -84,10 +85,7 @@ const attribute = (viewer: LadderViewer, variant: string, name: string) =>
   viewer.offered.get(variant)?.get(name);
 
 describe('the ladder', () => {
-  test.each([
-    ['with B-frames', 2],
-    ['without B-frames', 0],
-  ])('is aligned, and a player changes without a seam, of a source %s', async (_, bFrames) => {
+  const alignment = async (bFrames: number) => {
     const viewer = await watchSource(`aligned${bFrames}`, { size: '640x360', bFrames }, { segments: 8 });
     expect([...viewer.offered.keys()]).toEqual(NAMES);
     expect(attribute(viewer, 'source', 'RESOLUTION')).toBe('640x360');
@@ -105,7 +103,9 @@ describe('the ladder', () => {
         );
       }
     }
-  });
+  };
+  test('is aligned, and a player changes without a seam, of a source with B-frames', () => alignment(2));
+  long('is aligned, and a player changes without a seam, of a source without them', () => alignment(0));
 
   test('decodes once in one process', async () => {
     const before = new Set(encoderProcesses().map(({ pid }) => pid));
@@ -123,19 +123,19 @@ describe('the ladder', () => {
     await until('the encoder to end', () => !encoderProcesses().some((one) => one.pid === pid), SLOW_MS);
   });
 
-  test('has no rung above the source', async () => {
+  long('has no rung above the source', async () => {
     const viewer = await watchSource('low', { size: '320x180' }, { variants: ['source', '160p', 'audio'] });
     expect([...viewer.offered.keys()]).toEqual(['source', '160p', 'audio']);
     expect(viewer.count('240p')).toBe(0);
   });
 
-  test('turns with a portrait source', async () => {
+  long('turns with a portrait source', async () => {
     const viewer = await watchSource('portrait', { size: '360x640' });
     expect(attribute(viewer, '240p', 'RESOLUTION')).toMatch(/^240x42[68]$/);
     expect(attribute(viewer, '160p', 'RESOLUTION')).toMatch(/^160x28[46]$/);
   });
 
-  test('of a source with an odd size has even ones', async () => {
+  long('of a source with an odd size has even ones', async () => {
     const filter = 'scale=641:361,format=yuv444p';
     const viewer = await watchSource('odd', { size: '640x360', filter });
     expect(attribute(viewer, 'source', 'RESOLUTION')).toBe('641x361');
@@ -148,7 +148,7 @@ describe('the ladder', () => {
     }
   });
 
-  test('of a source with 60 frames per second has half of them', async () => {
+  long('of a source with 60 frames per second has half of them', async () => {
     const viewer = await watchSource(
       'smooth',
       { size: '320x180', rate: 60 },
@@ -189,7 +189,7 @@ describe('the ladder', () => {
     );
   });
 
-  test('follows a publisher that comes back', async () => {
+  long('follows a publisher that comes back', async () => {
     const first = publishSource(patient.rtmp('back'));
     const viewer = await watch(patient, 'back');
     await haveSegments(viewer, ['source', ...TINY_RUNGS], 3);
@@ -211,7 +211,7 @@ describe('the ladder', () => {
     }
   });
 
-  test('ends on all variants alike', async () => {
+  long('ends on all variants alike', async () => {
     const source = publishSource(gateway.rtmp('ending'), { size: '640x360' });
     const viewer = await watch(gateway, 'ending');
     await haveSegments(viewer, NAMES, 3);

@@ -45,8 +45,9 @@ describe('a child', () => {
     expect(output.text).toBe('$HOME ; exit 3 *\n');
   });
 
-  it('has the environment of this process and more', async () => {
-    const child = shell('echo "$PATH $EXTRA"', { env: { EXTRA: 'a b' } });
+  it('has the environment of this process and more, without what configures the gateway', async () => {
+    process.env.SLUICE_API_TOKEN = 'secret';
+    const child = shell('echo "$PATH $EXTRA$SLUICE_API_TOKEN"', { env: { EXTRA: 'a b' } });
     const output = collect(child);
     await child.exited;
     expect(output.text).toBe(`${process.env.PATH} a b\n`);

@@ -23,7 +23,7 @@ async function startOwner() {
   const owner = await startNode(`console.log(process.pid, 'up'); ${STAY}`);
   const pid = Number.parseInt(owner.stdout, 10);
   const startedAt = readFileSync(`/proc/${pid}/stat`, 'latin1').split(' ')[21];
-  const space = ownerMark().SLUICE_OWNER?.split('.')[2];
+  const space = ownerMark().SLUICE_OWNER?.split('.').slice(2).join('.');
   return { owner, pid, startedAt, space, mark: { SLUICE_OWNER: `${pid}.${startedAt}.${space}` } };
 }
 
@@ -44,14 +44,17 @@ describe.skipIf(!existsSync('/proc/self/environ'))('orphans', () => {
     await own.kill();
   });
 
-  it('are known by more than a number: it may be taken again, or count in another container', async () => {
+  it('are known by more than a number: it may be taken again, or belong elsewhere', async () => {
     const { owner, pid, startedAt, space } = await startOwner();
     const reused = await startNode(STAY, { SLUICE_OWNER: `${pid}.${Number(startedAt) - 1}.${space}` });
-    const elsewhere = await startNode(STAY, { SLUICE_OWNER: `${pid}.1.${Number(space) - 1}` });
+    const elsewhere = await startNode(STAY, { SLUICE_OWNER: `${pid}.1.1.${space?.split('.')[1]}` });
+    const installed = await startNode(STAY, {
+      SLUICE_OWNER: `${pid}.1.${space?.split('.')[0]}.0123456789ab`,
+    });
     const nonsense = await startNode(STAY, { SLUICE_OWNER: `../${pid}.1.${space}` });
     expect(await endOrphans(500)).toBeGreaterThanOrEqual(1);
     expect((await reused.exited).signal).toBe('SIGTERM');
-    expect([owner, elsewhere, nonsense].map(({ isRunning }) => isRunning)).toEqual([true, true, true]);
+    expect([owner, elsewhere, installed, nonsense].filter(({ isRunning }) => !isRunning)).toEqual([]);
   });
 });
 
@@ -60,7 +63,7 @@ describe('a child', () => {
     const code = `console.error(require('child_process').execFileSync(process.execPath, ['-p', 'process.env.SLUICE_OWNER'], { encoding: 'utf8' }))`;
     const child = startChild({ command: process.execPath, args: ['-e', code] });
     await child.exited;
-    expect(child.stderr.trim()).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(child.stderr.trim()).toMatch(/^\d+\.\d+\.\d+\.[\da-f]+$/);
     expect(child.stderr.trim()).toBe(ownerMark().SLUICE_OWNER);
   });
 });

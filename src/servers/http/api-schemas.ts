@@ -117,7 +117,10 @@ const serverSchema = z
     defaultApp: z.string().describe('Application whose streams are at /hls/<name>.m3u8.'),
     memory: z
       .object({
-        rss: z.number().describe('Bytes of memory that the process takes.'),
+        rss: z
+          .number()
+          .nullable()
+          .describe('Bytes of memory that the process takes; null while the system does not tell.'),
         heap: z.number().describe('Bytes of JavaScript objects in use.'),
         external: z.number().describe('Bytes outside the JavaScript heap: buffers, media among them.'),
       })

@@ -21,6 +21,8 @@ export class Shedding {
   #calmSince: EpochMs | null = null;
   #patienceMs = FIRST_PATIENCE_MS;
   #behindBefore = false;
+  /** A rendition came back: if encoding falls behind again, that was too early. */
+  #returned = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -52,6 +54,7 @@ export class Shedding {
     this.#calmSince ??= now;
     if (this.#count === 0 || now - this.#calmSince < this.#patienceMs) return 'keep';
     this.#count--;
+    this.#returned = true;
     return 'back';
   }
 
@@ -64,7 +67,8 @@ export class Shedding {
       return 'keep';
     }
     this.#count++;
-    this.#patienceMs = Math.min(LONGEST_PATIENCE_MS, this.#patienceMs * 2);
+    if (this.#returned) this.#patienceMs = Math.min(LONGEST_PATIENCE_MS, this.#patienceMs * 2);
+    this.#returned = false;
     return 'shed';
   }
 }

@@ -28,7 +28,14 @@ it('every request is counted once, by what it asked for, with the bytes of its b
   const { packager } = await publishClip('h264_aac');
   const { url, counters } = await start(packager);
   const segment = packager.rendition.window.segments[0]?.uri ?? '';
-  const expected = { playlist: [0, 0], segment: [0, 0], page: [0, 0], api: [0, 0], not_found: [0, 0] };
+  const expected = {
+    playlist: [0, 0],
+    segment: [0, 0],
+    picture: [0, 0],
+    page: [0, 0],
+    api: [0, 0],
+    not_found: [0, 0],
+  };
   const ask = async (kind: keyof typeof expected, path: string, init: RequestInit = {}) => {
     const response = await fetch(url + path, init);
     const body = await response.arrayBuffer();

@@ -1,0 +1,86 @@
+import { EventEmitter } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { StreamRegistry } from '../../src/live/stream-registry.ts';
+import { type GatewayEvents, StreamReporter } from '../../src/servers/stream-reporter.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+function rig() {
+  const clock = new FakeClock();
+  const lines: [message: string, fields: Record<string, unknown>][] = [];
+  const fail = () => {
+    throw new Error('nothing is wrong');
+  };
+  const reporter = new StreamReporter(
+    clock,
+    { info: (fields, message) => lines.push([message, fields]), warn: fail, error: fail },
+    new EventEmitter<GatewayEvents>(),
+  );
+  const registry = new StreamRegistry({
+    clock,
+    graceMs: () => 0,
+    takeover: () => 'newest',
+    maxStreams: () => 100,
+    onState: (stream) => reporter.stateChanged(stream),
+    onEpoch: () => {},
+    onSinkFault: fail,
+  });
+  let publishers = 0;
+  return {
+    clock,
+    reporter,
+    registry,
+    /** Publishes and leaves at once. */
+    visit: (name: string) =>
+      registry.publish('live', name, { address: `${++publishers}`, encoder: null, dismiss: () => {} }).end(),
+    lines: () => lines.splice(0),
+  };
+}
+
+describe('the lines of a stream', () => {
+  it('that comes and goes all the time are one of a kind per second, with their number', () => {
+    const { clock, visit, lines } = rig();
+    const cam = { stream: 'live/cam' };
+    for (let count = 0; count < 50; count++) visit('cam');
+    visit('other');
+    const other = { stream: 'live/other' };
+    expect(lines()).toEqual([
+      ['publishing', { ...cam, peer: '1', encoder: null }],
+      ['stream ended', { ...cam, bytes: 0 }],
+      ['publishing', { ...other, peer: '51', encoder: null }],
+      ['stream ended', { ...other, bytes: 0 }],
+    ]);
+    clock.advance(999);
+    expect(lines()).toEqual([]);
+    clock.advance(1);
+    expect(lines()).toEqual([
+      ['publishing', { ...cam, peer: '50', encoder: null, count: 49 }],
+      ['stream ended', { ...cam, bytes: 0, count: 49 }],
+    ]);
+    visit('cam');
+    expect(lines()).toEqual([]);
+    clock.advance(1000);
+    expect(lines()).toEqual([
+      ['publishing', { ...cam, peer: '52', encoder: null }],
+      ['stream ended', { ...cam, bytes: 0 }],
+    ]);
+    clock.advance(1000);
+    expect(clock.pending).toBe(0);
+    visit('cam');
+    expect(lines()).toHaveLength(2);
+  });
+
+  it('about its media too, the last of which is always told', () => {
+    const { clock, reporter, registry, lines } = rig();
+    const { stream } = registry.publish('live', 'cam', { address: '', encoder: null, dismiss: () => {} });
+    lines();
+    const epoch = (reason: 'start' | 'reconnect') =>
+      reporter.epochBegan(stream, { reason, tracks: [], start: 0, startedAt: 0 });
+    epoch('start');
+    for (let count = 0; count < 20; count++) epoch('reconnect');
+    clock.advance(1000);
+    expect(lines()).toEqual([
+      ['media', { stream: 'live/cam', reason: 'start', tracks: '' }],
+      ['media', { stream: 'live/cam', reason: 'reconnect', tracks: '', count: 20 }],
+    ]);
+  });
+});
