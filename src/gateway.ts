@@ -46,6 +46,8 @@ export const DEFAULT_APP = 'live';
 const DEMO_KEY = 'demo';
 /** On shutdown viewers get this long to fetch what is left, when there are any. */
 const DRAIN_MS = 2500;
+/** On shutdown encoders get this long to give out what they have; what hangs is ended without being waited for. */
+const ENCODERS_CLOSE_MS = 2000;
 /** On shutdown commands of hooks get this long from its beginning. */
 const HOOKS_CLOSE_MS = 4000;
 const WARNING_CHECK_MS = 1000;
@@ -475,7 +477,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     for (const stream of this.#registry.list()) stream.stopSlate();
     // Where the next process goes on with the playlists they do not end: the streams only lose their publishers.
     const rtmpClosed = this.#rtmp.close();
-    if (!goesOn) await this.#outputs?.ended();
+    if (!goesOn && this.#outputs !== null) await within(ENCODERS_CLOSE_MS, this.#outputs.ended());
     await this.#outputs?.save();
     await this.#storage?.settled();
     // Without a next process viewers still have to get to the end of the playlists.
@@ -567,6 +569,16 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
 
 function settingsByApp(config: Config): Map<string | null, ApplicationSettings> {
   return new Map([null, ...Object.keys(config.applications)].map((app) => [app, settingsOf(config, app)]));
+}
+
+/** Waits for `work`, and no longer than this. */
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }
 
 function readVersion(): string {

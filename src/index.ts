@@ -30,3 +30,4 @@ export type { AudioTrack, Track, VideoTrack } from './media/track.ts';
 export type { Health, Severity, Warning } from './media/warning.ts';
 export type { StreamView, TrackView } from './servers/http/stream-view.ts';
 export type { GatewayEvents, Logger, StreamIdentity } from './servers/stream-reporter.ts';
+export type { LadderEvent, RungState } from './transcode/ladder/ladder.ts';

@@ -44,6 +44,10 @@ export class AlignedRendition {
   /** Playlists that a hole ended; their segments go a window later. */
   #past: Rendition[] = [];
   #newest: number | null = null;
+  /** Have lost a segment: what was handed to the store behind it would get its number. */
+  readonly #broken = new WeakSet<Rendition>();
+  /** Nothing is added any more. */
+  #discarded = false;
   #video: VideoTrack | null = null;
   #audio: AudioTrack | null = null;
 
@@ -56,8 +60,12 @@ export class AlignedRendition {
     return this.#rendition;
   }
 
-  /** Muxes and lists what was going on while the leading segment was. In order of the leading segments. */
+  /**
+   * Muxes and lists what was going on while the leading segment was. In order of the leading segments. After `discard`
+   * it does nothing: an encoder that is still ending may be late.
+   */
   add({ info, discontinuitySequence, targetDuration }: LeadingSegment, media: AlignedMedia): void {
+    if (this.#discarded) return;
     const { uri: _, mediaSequence, discontinuity, ...same } = info;
     if (this.#rendition === null || this.#newest !== mediaSequence - 1) {
       if (this.#rendition !== null) this.#leave(this.#rendition);
@@ -69,10 +77,15 @@ export class AlignedRendition {
       });
       this.#rendition.begin(targetDuration);
     }
+    const rendition = this.#rendition;
     this.#newest = mediaSequence;
     const data = this.#mux(media);
     const [first] = media.video === null ? media.sound : media.pictures;
-    this.#rendition.add(
+    /** The next one cannot follow what is not there. */
+    const lost = () => {
+      if (this.#rendition === rendition) this.#newest = null;
+    };
+    const taken = rendition.add(
       {
         ...same,
         uri: this.#options.segmentName(mediaSequence),
@@ -86,12 +99,14 @@ export class AlignedRendition {
         },
         closedAt: media.closedAt,
       },
-      () => ({ mediaSequence, discontinuity }),
+      () => (this.#broken.has(rendition) ? null : { mediaSequence, discontinuity }),
       (listed) => {
-        // The next one cannot follow what is not there.
-        if (listed === null && this.#newest === mediaSequence) this.#newest = null;
+        if (listed !== null) return;
+        this.#broken.add(rendition);
+        lost();
       },
     );
+    if (!taken) lost();
   }
 
   has(uri: string): boolean {
@@ -114,6 +129,7 @@ export class AlignedRendition {
   }
 
   async discard(): Promise<void> {
+    this.#discarded = true;
     await Promise.all(this.#all().map((rendition) => rendition.discard()));
   }
 

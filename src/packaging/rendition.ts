@@ -42,8 +42,13 @@ export interface FinishedSegment extends Omit<SegmentInfo, 'mediaSequence' | 'by
   readonly closedAt: EpochMs;
 }
 
-/** Gives a segment that the store has its number, and the last word on its discontinuity. */
-export type Numbering = (segment: FinishedSegment) => Pick<SegmentInfo, 'mediaSequence' | 'discontinuity'>;
+/**
+ * Gives a segment that the store has its number, and the last word on its discontinuity. Null when it can have none: a
+ * segment before it was lost.
+ */
+export type Numbering = (
+  segment: FinishedSegment,
+) => Pick<SegmentInfo, 'mediaSequence' | 'discontinuity'> | null;
 
 /**
  * Finished segments on their way into the store and then into the playlist, in order. Only the store takes time; the
@@ -195,7 +200,13 @@ export class Rendition {
     } finally {
       this.#unstoredBytes -= data.length;
     }
-    const info: SegmentInfo = { ...rest, bytes: data.length, ...number(segment) };
+    const numbers = number(segment);
+    if (numbers === null) {
+      listed(null);
+      await this.#delete(segment.uri);
+      return;
+    }
+    const info: SegmentInfo = { ...rest, bytes: data.length, ...numbers };
     this.#bandwidth.add(info.bytes, info.duration, this.#history.window.targetDuration);
     this.#described = description;
     this.#history.append(info, clock.now());

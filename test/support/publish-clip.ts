@@ -185,7 +185,7 @@ export class Studio {
       clock: this.clock,
       store: this.store,
       storePrefix: 'live/test/',
-      segmentName: (number) => `s-${number}.ts`,
+      segmentName: (number, rendition = 's') => `${rendition}-${number}.ts`,
       firstMediaSequence: 100,
       firstDiscontinuitySequence: 0,
       segmentDuration: 2,

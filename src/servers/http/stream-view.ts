@@ -58,9 +58,32 @@ export function viewStream(
 }
 
 /** What everybody may see of it. */
-export function publicView({ publisher, renditions, tracks, ...view }: StreamView): PublicStreamView {
-  // What ffmpeg says about this computer is not for everybody.
-  return { ...view, renditions: renditions.map(withoutError), tracks: tracks.map(withoutError) };
+export function publicView({
+  publisher,
+  renditions,
+  tracks,
+  warnings,
+  ...view
+}: StreamView): PublicStreamView {
+  // What ffmpeg says about this computer, and where it was looked for, is not for everybody.
+  return {
+    ...view,
+    renditions: renditions.map(withoutError),
+    tracks: tracks.map((track) => {
+      const { reason, ...rest } = withoutError(track);
+      return reason === undefined ? rest : { ...rest, reason: withoutDetail(reason) };
+    }),
+    warnings: warnings.map((warning) =>
+      warning.code === 'track-not-converted'
+        ? { ...warning, message: `${withoutDetail(warning.message)}.` }
+        : warning,
+    ),
+  };
+}
+
+/** What stands before the words of others. */
+function withoutDetail(text: string): string {
+  return text.split(': ', 1)[0] ?? '';
 }
 
 /** What the packager does not know: it gets what came out. */

@@ -155,7 +155,13 @@ class TrackwiseConversion implements Conversion {
     if (this.#reconsider) this.#beginAnew(packet);
     if (this.#removed?.has(packet.track)) return;
     if (this.#direct) {
-      this.#target.packet(packet);
+      try {
+        this.#target.packet(packet);
+      } catch (error) {
+        // Nothing is delivered here any more, not even the end that `settled` would wait for.
+        this.#die();
+        throw error;
+      }
       return;
     }
     const section = this.#section;

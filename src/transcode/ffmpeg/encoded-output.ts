@@ -9,6 +9,9 @@ import { type Ticks, ticksFromSamples } from '../../media/time.ts';
 import { evenSize, type TrackOutput, type VideoOutput } from './outputs.ts';
 import type { SourceTimes } from './source-times.ts';
 
+/** ffmpeg writes 31 bits of its milliseconds into FLV: after 25 days they begin again. */
+const TIMESTAMP_WRAP = 2 ** 31;
+
 /** One of the pipes that an encoder writes to. */
 export interface EncodedOutput {
   /**
@@ -39,6 +42,8 @@ export function makeEncodedOutput({ output, times, lead }: EncodedOutputOptions)
   );
   const toPacket = output.kind === 'video' ? pictures(output, times, lead) : sound(output.sampleRate, times);
   let newestMs = Number.NEGATIVE_INFINITY;
+  let wraps = 0;
+  let lastTimestamp = 0;
 
   function read(chunk: Buffer): Packet[] {
     for (const { type, timestamp, body } of tags.push(chunk)) {
@@ -47,8 +52,11 @@ export function makeEncodedOutput({ output, times, lead }: EncodedOutputOptions)
     }
     return frames.splice(0).flatMap((frame) => {
       check(frame, output);
-      newestMs = frame.timestamp + frame.compositionOffset;
-      return toPacket(frame) ?? [];
+      if (lastTimestamp - frame.timestamp > TIMESTAMP_WRAP / 2) wraps++;
+      lastTimestamp = frame.timestamp;
+      const timestamp = frame.timestamp + wraps * TIMESTAMP_WRAP;
+      newestMs = timestamp + frame.compositionOffset;
+      return toPacket({ ...frame, timestamp }) ?? [];
     });
   }
 

@@ -123,10 +123,12 @@ export class Ladder implements PreparingSink, CutObserver {
   #rungs: Rung[] = [];
   #sound: AlignedRendition | null = null;
   #job: Job | null = null;
-  /** Asked for room, or looking for ffmpeg. */
-  #starting = false;
+  /** Asked for room, or looking for ffmpeg: the request that counts, for those before it may still be looking. */
+  #starting: symbol | null = null;
   /** Rungs that this ffmpeg cannot encode, and why. */
   readonly #unable = new Map<string, string>();
+  /** Rungs of which it was told that they are left out. */
+  readonly #toldOmitted = new Set<string>();
   #giveBack: (() => void) | null = null;
   #cancelRetry: (() => void) | null = null;
   #failures = 0;
@@ -152,6 +154,11 @@ export class Ladder implements PreparingSink, CutObserver {
     this.#wantedAt = this.#options.clock.now();
     this.#begin();
     return name !== null && this.#live && this.#plan.rungs.some((rung) => rung.name === name);
+  }
+
+  /** Size of the pictures of the source that are kept for renditions. */
+  get heldBytes(): number {
+    return this.#window.bytes;
   }
 
   views(): RungView[] {
@@ -205,7 +212,8 @@ export class Ladder implements PreparingSink, CutObserver {
     if (this.#closed) return;
     this.end();
     this.#closed = true;
-    this.#withdraw();
+    this.#cancelRetry?.();
+    this.#cancelRetry = null;
     this.#endRenditions();
   }
 
@@ -269,13 +277,17 @@ export class Ladder implements PreparingSink, CutObserver {
     const newest = this.#window.newest?.number;
     if (newest === undefined) return;
     const unlisted = this.#window.segments.find((segment) => segment.listed === null)?.number ?? newest;
-    const needed = this.#rungs.map((rung) => rung.oldest);
-    let before = Math.min(newest, unlisted, ...needed);
-    if (this.#window.bytes > MAX_BACKLOG_BYTES || newest - before > MAX_BACKLOG_SEGMENTS) {
-      for (const rung of this.#rungs) rung.restart(newest);
-      before = Math.min(newest, unlisted);
-    }
+    let before = Math.min(newest, unlisted, ...this.#rungs.map((rung) => rung.oldest));
+    const isTooMuch = () => this.#window.bytes > MAX_BACKLOG_BYTES || newest - before > MAX_BACKLOG_SEGMENTS;
+    // A store that hangs must not fill the memory: then it is enough to keep what is not encoded yet.
+    if (isTooMuch()) before = Math.min(newest, ...this.#rungs.map((rung) => rung.next));
     this.#window.release(before);
+    if (isTooMuch()) {
+      for (const rung of this.#rungs) rung.restart(newest);
+      this.#window.release(newest);
+    }
+    // What waited for a segment that is gone waits no longer.
+    for (const rung of this.#rungs) rung.flush();
   }
 
   #makePlan(): void {
@@ -283,7 +295,6 @@ export class Ladder implements PreparingSink, CutObserver {
     const { entries, encoder, preset } = settings();
     this.#entries = entries;
     const video = this.#video;
-    const before = this.#plan.omitted.map(({ name }) => name);
     this.#plan =
       video === null
         ? NO_PLAN
@@ -293,7 +304,10 @@ export class Ladder implements PreparingSink, CutObserver {
             { encoder, preset },
           );
     for (const { name, reason } of this.#plan.omitted) {
-      if (!before.includes(name)) this.#options.onEvent({ kind: 'omitted', rung: name, reason });
+      // Once: a source may change its size all the time.
+      if (this.#toldOmitted.has(name)) continue;
+      this.#toldOmitted.add(name);
+      this.#options.onEvent({ kind: 'omitted', rung: name, reason });
     }
     const planned = new Set(this.#plan.rungs.map(({ name }) => name));
     for (const rung of [...this.#rungs]) if (!planned.has(rung.plan.name)) this.#drop(rung);
@@ -305,6 +319,7 @@ export class Ladder implements PreparingSink, CutObserver {
 
   /** The configuration was changed. */
   #planAgain(): void {
+    this.#toldOmitted.clear();
     const before = JSON.stringify(this.#plan);
     this.#makePlan();
     if (JSON.stringify(this.#plan) === before) return;
@@ -321,17 +336,21 @@ export class Ladder implements PreparingSink, CutObserver {
 
   /** Starts an encoder when there should be one and there is none. */
   #begin(): void {
-    if (this.#job !== null || this.#starting || this.#cancelRetry !== null) return;
+    if (this.#job !== null || this.#starting !== null || this.#cancelRetry !== null) return;
     if (!this.#cutting || !this.#isWanted()) return;
-    this.#starting = true;
+    const request = Symbol();
+    this.#starting = request;
     let given = false;
     const giveBack = this.#options.jobs.acquire(
       'ladder',
       () => {
         given = true;
-        void this.#start();
+        void this.#start(request);
       },
-      () => this.#job !== null && this.#stopJob(this.#job),
+      () => {
+        if (this.#job !== null) this.#stopJob(this.#job);
+        else this.#withdraw();
+      },
     );
     this.#giveBack = giveBack;
     if (!given) {
@@ -344,14 +363,13 @@ export class Ladder implements PreparingSink, CutObserver {
   #withdraw(): void {
     this.#cancelRetry?.();
     this.#cancelRetry = null;
-    this.#starting = false;
+    this.#starting = null;
     this.#giveBack?.();
     this.#giveBack = null;
   }
 
-  async #start(): Promise<void> {
+  async #start(request: symbol): Promise<void> {
     const { ffmpeg: finder, resolveEncoder } = this.#options;
-    const epoch = this.#epoch;
     try {
       const ffmpeg = await finder.find();
       const plans: RungPlan[] = [];
@@ -360,14 +378,14 @@ export class Ladder implements PreparingSink, CutObserver {
         if (ffmpeg.encoders.has(encoder)) plans.push({ ...plan, encoder });
         else this.#cannot(plan.name, `ffmpeg at ${ffmpeg.path} has no encoder ${encoder}`);
       }
-      const isCurrent = this.#starting && epoch === this.#epoch && this.#cutting && this.#isWanted();
-      if (!isCurrent || plans.length === 0) {
+      if (this.#starting !== request) return;
+      if (!this.#cutting || !this.#isWanted() || plans.length === 0) {
         this.#withdraw();
         return;
       }
       this.#startJob(ffmpeg, plans);
     } catch (error) {
-      if (this.#starting) this.#failed(asSluiceError(error));
+      if (this.#starting === request) this.#failed(asSluiceError(error));
     }
   }
 
@@ -385,7 +403,6 @@ export class Ladder implements PreparingSink, CutObserver {
       this.#withdraw();
       return;
     }
-    this.#starting = false;
     const rungs = plans.map((plan) => this.#rungFor(plan, newest.number));
     const left = this.#window.segments.filter((segment) => segment.epoch === this.#epoch);
     const oldest = left[0]?.number ?? newest.number;
@@ -405,6 +422,8 @@ export class Ladder implements PreparingSink, CutObserver {
       onPacket: (output, packet) => this.#encoded(job, output, packet),
       onExit: ({ error }) => this.#exited(job, error),
     });
+    // Not before: what throws up to here gives its room back.
+    this.#starting = null;
     const job: Job = {
       encoder,
       epoch: this.#epoch,
@@ -490,7 +509,8 @@ export class Ladder implements PreparingSink, CutObserver {
 
   #failed(error: SluiceError): void {
     const { clock, onEvent } = this.#options;
-    this.#withdraw();
+    // One that is still ending keeps its room.
+    if (this.#job === null) this.#withdraw();
     this.#error = error;
     const retryMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++);
     this.#cancelRetry = clock.after(retryMs, () => {
@@ -527,7 +547,7 @@ export class Ladder implements PreparingSink, CutObserver {
     if (this.#unable.has(name)) return 'failed';
     if (this.#job !== null && !this.#job.stopping) return offered ? 'live' : 'starting';
     if (this.#error !== null && this.#live) return 'failed';
-    if (this.#starting) return 'waiting';
+    if (this.#starting !== null) return 'waiting';
     return offered ? 'live' : 'idle';
   }
 

@@ -58,13 +58,19 @@ export class Rung {
   push(packet: Packet, now: EpochMs): boolean {
     const segment = this.#window.ofPicture(packet.pts);
     if (segment === null) return false;
-    // Pictures of a segment that an earlier encoder finished.
-    if (segment.number < this.#next) return true;
+    const [first] = segment.pictures;
+    const leading = first?.keyframe === true && packet.pts < first.pts;
+    if (segment.number < this.#next || leading) {
+      // The source is cut in the order of decoding, and this comes in the order of showing. With nothing open it is of a
+      // segment that an earlier encoder finished, or needs one that is not there.
+      this.#open?.pictures.push(packet);
+      return true;
+    }
     this.#newest = packet.pts;
     if (this.#open?.segment !== segment) {
       this.finish(now);
-      const [first] = segment.pictures;
-      if (first?.pts !== packet.pts || (first.keyframe && !packet.keyframe)) return false;
+      // Where the source was cut without a keyframe, any of its pictures may be shown first.
+      if (first?.keyframe && (first.pts !== packet.pts || !packet.keyframe)) return false;
       this.#next = segment.number;
       this.#open = { segment, pictures: [] };
     }

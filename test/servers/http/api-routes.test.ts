@@ -1,8 +1,11 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SluiceError } from '../../../src/media/errors.ts';
 import { API_SCHEMAS, type StreamView } from '../../../src/servers/http/api-schemas.ts';
 import { gatewayPlugin } from '../../../src/servers/http/gateway-plugin.ts';
 import { publicView, viewStream } from '../../../src/servers/http/stream-view.ts';
+import { decideTracks } from '../../../src/transcode/conversion/codec-policy.ts';
+import type { TrackConversion } from '../../../src/transcode/conversion/conversion.ts';
 import { pluginOptions } from '../../support/plugin-options.ts';
 import { readClip, Studio } from '../../support/publish-clip.ts';
 
@@ -131,4 +134,39 @@ describe('what everybody may see', () => {
     expect(answer.json()).toEqual({ version: '1.2.3', rtmpPort: 1935, defaultApp: 'live', streams: [open] });
     expect(answer.body).not.toContain('192.0.2.1');
   });
+});
+
+it('what ffmpeg says of this computer is in /api/streams only', async () => {
+  const studio = new Studio();
+  await studio.publish(readClip('h264_opus'), { stay: true });
+  const missing = new SluiceError(
+    'SLUICE_FFMPEG_MISSING',
+    'no ffmpeg that works: /srv/secret/ffmpeg crashes',
+  );
+  const broken = new SluiceError('SLUICE_TRANSCODE_FAILED', 'ffmpeg: it ended with code 1 (/srv/secret)');
+  const policies = decideTracks(studio.stream.epoch?.tracks ?? [], {
+    ...{ codecs: {}, ffmpeg: missing, videoEncoder: 'libx264' },
+  });
+  const conversions = policies.flatMap(({ track, policy, reason }): TrackConversion[] => [
+    { trackId: track.id, policy, reason, state: null, error: null, dropped: 0 },
+  ]);
+  const failed: TrackConversion = {
+    ...{
+      trackId: 'a1',
+      policy: 'transcode',
+      reason: 'MPEG-TS cannot',
+      state: 'failed',
+      error: broken,
+      dropped: 0,
+    },
+  };
+  const transcoding = { renditions: () => [], conversions: () => [...conversions, failed] };
+  const view = viewStream(studio.stream, studio.packager, transcoding, studio.clock.now(), 'live');
+  if (view === null) throw new Error('no view');
+  expect(view.tracks.find(({ kind }) => kind === 'audio')?.reason).toContain('/srv/secret');
+  expect(JSON.stringify(view.warnings)).toContain('/srv/secret');
+  const shown = publicView(view);
+  expect(JSON.stringify(shown)).not.toContain('secret');
+  expect(shown.tracks.find(({ kind }) => kind === 'audio')?.reason).toMatch(/no ffmpeg to convert it$/);
+  expect(JSON.stringify(shown.warnings)).toContain('Track a1 cannot be converted now.');
 });

@@ -124,12 +124,19 @@ describe('what needs no conversion', () => {
     expect(notes.take()).toEqual(['epoch start v0:h264', 'v0 0']);
   });
 
-  it('throws into the delivery what downstream throws', () => {
+  it('throws into the delivery what downstream throws, and has settled', async () => {
     const { conversion, notes, faults } = setUp();
     conversion.epoch(epochOf([AVC]));
     notes.fault = new Error('no');
     expect(() => conversion.packet(packet(AVC, 0, true))).toThrow('no');
     expect(faults).toEqual([]);
+    // The stream delivers nothing more, not even the end.
+    let settled = false;
+    void conversion.settled().then(() => {
+      settled = true;
+    });
+    await flush();
+    expect(settled).toBe(true);
   });
 });
 

@@ -7,7 +7,7 @@ import type { Ffmpeg } from '../../../src/transcode/ffmpeg/ffmpeg.ts';
 import { makeJobLimit } from '../../../src/transcode/job-limit.ts';
 import { Ladder, type LadderEvent, type LadderSettings } from '../../../src/transcode/ladder/ladder.ts';
 import type { TrackEncoder, TrackEncoderOptions } from '../../../src/transcode/track-encoder.ts';
-import { readClip, repeated, Studio } from '../../support/publish-clip.ts';
+import { isVideo, readClip, repeated, Studio, withKeyframes } from '../../support/publish-clip.ts';
 
 const FFMPEG: Ffmpeg = {
   path: '/bin/ffmpeg',
@@ -28,6 +28,7 @@ class FakeEncoder implements TrackEncoder {
   /** Pictures that stay inside. */
   delay: number;
   #out = 0;
+  readonly #given = new Set<Packet>();
   state: 'running' | 'finished' | 'stopped' | 'gone' = 'running';
 
   constructor(options: TrackEncoderOptions, delay: number) {
@@ -66,7 +67,10 @@ class FakeEncoder implements TrackEncoder {
   #emit(until: number): void {
     if (this.state !== 'running') return;
     for (; this.#out < until; this.#out++) {
-      const packet = this.written[this.#out] as Packet;
+      // In the order of showing, as encoders without B-frames give them.
+      const waiting = this.written.filter((packet) => !this.#given.has(packet));
+      const packet = waiting.reduce((first, other) => (other.pts < first.pts ? other : first));
+      this.#given.add(packet);
       this.#tracks.forEach((track, output) => {
         this.options.onPacket(output, { ...packet, track });
       });
@@ -74,9 +78,17 @@ class FakeEncoder implements TrackEncoder {
   }
 }
 
-function rig(changes: Partial<LadderSettings> & { readonly maxJobs?: number; readonly delay?: number } = {}) {
+function rig(
+  changes: Partial<LadderSettings> & {
+    readonly maxJobs?: number;
+    readonly delay?: number;
+    readonly find?: () => Promise<Ffmpeg>;
+  } = {},
+) {
   const studio = new Studio();
   const encoders: FakeEncoder[] = [];
+  const jobs = makeJobLimit(() => changes.maxJobs ?? 8);
+  const faults = { start: 0 };
   const slowness = { delay: changes.delay ?? 10 };
   const events: LadderEvent[] = [];
   const settings: LadderSettings = {
@@ -93,9 +105,10 @@ function rig(changes: Partial<LadderSettings> & { readonly maxJobs?: number; rea
     clock: studio.clock,
     packager: studio.packager,
     settings: () => settings,
-    ffmpeg: { find: async () => FFMPEG, known: FFMPEG, passedOver: [] },
-    jobs: makeJobLimit(() => changes.maxJobs ?? 8),
+    ffmpeg: { find: changes.find ?? (async () => FFMPEG), known: FFMPEG, passedOver: [] },
+    jobs,
     startEncoder: (options) => {
+      if (faults.start-- > 0) throw new Error('cannot be started');
       const encoder = new FakeEncoder(options, slowness.delay);
       encoders.push(encoder);
       return encoder;
@@ -108,7 +121,7 @@ function rig(changes: Partial<LadderSettings> & { readonly maxJobs?: number; rea
   const listed = (name: string) => studio.packager.aligned.get(name)?.current?.window.segments ?? [];
   const source = () => studio.packager.rendition.window.segments;
   const kinds = () => events.map(({ kind }) => kind);
-  return { studio, ladder, encoders, events, kinds, listed, source, slowness };
+  return { studio, ladder, encoders, events, kinds, listed, source, slowness, jobs, faults };
 }
 
 const CLIP = readClip('h264_aac');
@@ -272,5 +285,95 @@ describe('Ladder', () => {
     expect(listed('160p').map(({ mediaSequence, discontinuity }) => [mediaSequence, discontinuity])).toEqual(
       source().map(({ mediaSequence, discontinuity }) => [mediaSequence, discontinuity]),
     );
+  });
+
+  it('follows cuts where the source has no keyframe, and pictures that are decoded in another order', async () => {
+    const { studio, ladder, kinds, listed, source } = rig({ entries: ['160p'] });
+    const clip = repeated(readClip('h264b_aac'), 3);
+    await studio.publish(withKeyframes(clip, (keyframe) => keyframe === 0));
+    await studio.close();
+    await ladder.settled();
+    expect(source().filter(({ independent }) => !independent).length).toBeGreaterThan(0);
+    expect(kinds()).toEqual(['started']);
+    expect(listed('160p').map(({ mediaSequence }) => mediaSequence)).toEqual(
+      source().map(({ mediaSequence }) => mediaSequence),
+    );
+  });
+
+  it('keeps its room among the jobs until the process is gone', async () => {
+    const { studio, encoders, jobs } = rig({ entries: ['160p'] });
+    await studio.publish(CLIP, { stay: true });
+    const [encoder] = encoders;
+    if (encoder === undefined) throw new Error('no encoder');
+    encoder.finish = () => {};
+    await studio.close();
+    expect(jobs.running).toBe(1);
+    encoder.exit(null);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(jobs.running).toBe(0);
+  });
+
+  it('an encoder that cannot even be started takes no room', async () => {
+    const { studio, encoders, jobs, faults, kinds } = rig({ entries: ['160p'] });
+    faults.start = 2;
+    await studio.publish(LONG, { stay: true });
+    expect(kinds()).toEqual(['failed', 'failed', 'started']);
+    expect(encoders).toHaveLength(1);
+    expect(jobs.running).toBe(1);
+  });
+
+  it('makes room for a conversion while it still looks for ffmpeg, and asks again', async () => {
+    let found: (ffmpeg: Ffmpeg) => void = () => {};
+    const finding = new Promise<Ffmpeg>((resolve) => {
+      found = resolve;
+    });
+    const { studio, encoders, jobs } = rig({ entries: ['160p'], maxJobs: 1, find: () => finding });
+    const ingest = await studio.publish(CLIP, { stay: true });
+    let granted = false;
+    const giveBack = jobs.acquire('conversion', () => {
+      granted = true;
+    });
+    expect(granted).toBe(true);
+    const later = LONG.slice(CLIP.length);
+    const half = Math.floor(later.length / 2);
+    const start = later[0]?.at ?? 0;
+    await studio.send(
+      ingest,
+      later.slice(0, half).map((tag) => ({ ...tag, at: tag.at - start })),
+    );
+    found(FFMPEG);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(encoders).toHaveLength(0);
+    giveBack();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(encoders).toHaveLength(1);
+    expect(jobs.running).toBe(1);
+  });
+
+  it('does not keep what a store that hangs does not take', async () => {
+    const { studio, ladder } = rig({ entries: ['160p'] });
+    const ingest = await studio.publish(CLIP, { stay: true });
+    const put = studio.store.put.bind(studio.store);
+    let goOn: () => void = () => {};
+    const hanging = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    studio.store.put = async (name, data) => {
+      await hanging;
+      await put(name, data);
+    };
+    const most: number[] = [];
+    for (const tag of repeated(CLIP, 6).slice(CLIP.length)) {
+      studio.clock.advance(Math.max(0, 1_700_000_000_000 + tag.at - studio.clock.now()));
+      if (isVideo(tag)) ingest.video(tag.timestamp, tag.body);
+      else ingest.audio(tag.timestamp, tag.body);
+      most.push(ladder.heldBytes);
+    }
+    const clipBytes = CLIP.filter(isVideo).reduce((bytes, tag) => bytes + tag.body.length, 0);
+    expect(Math.max(...most)).toBeLessThan(2.5 * clipBytes);
+    goOn();
+    await studio.end(ingest);
+    await studio.close();
+    await ladder.settled();
   });
 });
