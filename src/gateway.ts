@@ -46,6 +46,7 @@ export const DEFAULT_APP = 'live';
 const DEMO_KEY = 'demo';
 /** On shutdown viewers get this long to fetch what is left, when there are any. */
 const DRAIN_MS = 2500;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** On shutdown encoders get this long to give out what they have; what hangs is ended without being waited for. */
 const ENCODERS_CLOSE_MS = 2000;
 /** On shutdown commands of hooks get this long from its beginning. */
@@ -173,7 +174,12 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#streamHooks = streamHooks(this.#hooks);
     this.#registry = new StreamRegistry({
       clock: systemClock,
-      graceMs: (app) => this.#settingsOf(app).publish.graceWindow * 1000,
+      graceMs: (app) => {
+        const ms = this.#settingsOf(app).publish.graceWindow * 1000;
+        // What ended here later would end the playlists of the next gateway, and delete their segments.
+        const leaves = this.#state === 'closing' && this.#storage?.persistent === true;
+        return leaves && ms > 0 ? LONGEST_TIMER_MS : ms;
+      },
       takeover: (app) => this.#settingsOf(app).publish.takeover,
       maxStreams: () => this.#config.publish.maxStreams,
       onState: (stream) => this.#streamChanged(stream),
@@ -477,6 +483,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     for (const stream of this.#registry.list()) stream.stopSlate();
     // Where the next process goes on with the playlists they do not end: the streams only lose their publishers.
     const rtmpClosed = this.#rtmp.close();
+    if (goesOn) for (const stream of this.#registry.list()) stream.stopWaiting();
     if (!goesOn && this.#outputs !== null) await within(ENCODERS_CLOSE_MS, this.#outputs.ended());
     await this.#outputs?.save();
     await this.#storage?.settled();

@@ -1,10 +1,14 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ConfigInput } from '../src/config/schema.ts';
 import { createGateway, type Gateway } from '../src/gateway.ts';
 import { publishRtmp, type RtmpPublisher } from '../src/servers/rtmp/rtmp-publisher.ts';
 import type { Logger } from '../src/servers/stream-reporter.ts';
 import { isVideo, readClip } from './support/publish-clip.ts';
+import { until } from './support/until.ts';
 
 const gateways: Gateway[] = [];
 afterEach(() => Promise.all(gateways.splice(0).map((gateway) => gateway.close())));
@@ -36,6 +40,26 @@ function send(publisher: RtmpPublisher, clip: string): void {
 }
 
 describe('the life of a gateway', () => {
+  it('leaves its streams to the next gateway in the directory, also when this process lives on', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'sluice-gateway-'));
+    try {
+      const storage = { type: 'disk', directory } as const;
+      const first = create({ storage, publish: { graceWindow: 0.5 } });
+      await first.start();
+      const ended: unknown[] = [];
+      first.on('ended', (stream) => ended.push(stream));
+      send(await publish(first, 'cam'), 'h264_aac');
+      await until('segments', () => (first.streams()[0]?.mediaSequence ?? null) !== null, 5000);
+      await first.close();
+      // There is no event for what must not happen.
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      expect(ended).toEqual([]);
+      expect(first.streams()[0]?.state).toBe('grace');
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+
   it('starts once and closes once, whoever asks', async () => {
     const gateway = create();
     expect(gateway.address).toEqual({ rtmpPort: null, httpPort: null });

@@ -246,6 +246,12 @@ export class Stream {
     publisher?.dismiss(reason);
   }
 
+  /** The stream does not end for want of a publisher: somebody else goes on with it. */
+  stopWaiting(): void {
+    this.#cancelGrace?.();
+    this.#cancelGrace = null;
+  }
+
   /** Nothing is shown any more until there is a publisher; the stream waits for it as long as it would have. */
   stopSlate(): void {
     if (this.#slate === null) return;
