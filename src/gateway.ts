@@ -483,7 +483,11 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     for (const stream of this.#registry.list()) stream.stopSlate();
     // Where the next process goes on with the playlists they do not end: the streams only lose their publishers.
     const rtmpClosed = this.#rtmp.close();
-    if (goesOn) for (const stream of this.#registry.list()) stream.stopWaiting();
+    if (goesOn) {
+      for (const stream of this.#registry.list()) stream.stopWaiting();
+      // What comes out later would be written over the playlists of the next process.
+      this.#transcoding.stopLadders();
+    }
     if (!goesOn && this.#outputs !== null) await within(ENCODERS_CLOSE_MS, this.#outputs.ended());
     await this.#outputs?.save();
     await this.#storage?.settled();
@@ -498,9 +502,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
     if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
     await rtmpClosed;
-    await this.#slatePictures.close();
-    await this.#pictures.close();
-    await hooksClosed;
+    await Promise.all([this.#slatePictures.close(), this.#pictures.close(), hooksClosed]);
     await this.#http?.close();
   }
 
@@ -570,7 +572,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       .then(() => {
         this.#reporter.ended(stream);
         this.#streamHooks.ended(stream);
-      });
+      })
+      .catch((error: unknown) => this.#outputFailed(stream, error));
   }
 }
 

@@ -132,6 +132,11 @@ export class Transcoding {
     };
   }
 
+  /** At once, and without what is being encoded: another process goes on. */
+  stopLadders(): void {
+    for (const ladder of this.#ladders.values()) ladder.stop();
+  }
+
   /** The stream is no longer to be seen. */
   forget(stream: Stream): void {
     this.#ladders.delete(stream);

@@ -20,19 +20,23 @@ describe('the corpus', () => {
     expect(size).toBeLessThan(MAX_CORPUS_BYTES);
   });
 
-  it.each(targets)('%s', async (name) => {
-    const target: Target = await import(`../../fuzz/targets/${name}.ts`);
-    const corpus = inputs(name);
-    expect(corpus.length).toBeGreaterThan(0);
-    const failed: string[] = [];
-    for (const [file, bytes] of [...corpus, ['an empty input', Buffer.alloc(0)] as const]) {
-      try {
-        await target.fuzz(Buffer.from(bytes));
-        target.inspect?.(Buffer.from(bytes));
-      } catch (error) {
-        failed.push(`${file}: ${error instanceof Error ? error.stack : error}`);
+  it.each(targets)(
+    '%s',
+    async (name) => {
+      const target: Target = await import(`../../fuzz/targets/${name}.ts`);
+      const corpus = inputs(name);
+      expect(corpus.length).toBeGreaterThan(0);
+      const failed: string[] = [];
+      for (const [file, bytes] of [...corpus, ['an empty input', Buffer.alloc(0)] as const]) {
+        try {
+          await target.fuzz(Buffer.from(bytes));
+          target.inspect?.(Buffer.from(bytes));
+        } catch (error) {
+          failed.push(`${file}: ${error instanceof Error ? error.stack : error}`);
+        }
       }
-    }
-    expect(failed).toEqual([]);
-  });
+      expect(failed).toEqual([]);
+    },
+    120_000,
+  );
 });

@@ -217,6 +217,14 @@ export class Ladder implements PreparingSink, CutObserver {
     this.#endRenditions();
   }
 
+  /** Encodes nothing any more, and ends no playlist. */
+  stop(): void {
+    this.#live = false;
+    this.#cutting = false;
+    this.#withdraw();
+    if (this.#job !== null) this.#stopJob(this.#job);
+  }
+
   settled(): Promise<void> {
     return this.#settled;
   }
@@ -492,7 +500,7 @@ export class Ladder implements PreparingSink, CutObserver {
     this.#job = null;
     this.#giveBack?.();
     this.#giveBack = null;
-    if (job.ending && error === null) {
+    if (job.ending && !job.stopping && error === null) {
       for (const rung of job.rungs) rung.finish(this.#options.clock.now());
     }
     const asked = job.ending || job.stopping;
