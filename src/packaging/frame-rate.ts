@@ -1,10 +1,13 @@
-import { TICKS_PER_SECOND, type Ticks } from '../media/time.ts';
+import { TICKS_PER_SECOND, type Ticks, ticksFromMs } from '../media/time.ts';
 
 const COMMON_RATES = [24_000 / 1001, 24, 25, 30_000 / 1001, 30, 48, 50, 60_000 / 1001, 60, 90, 100, 120];
 /** A measured rate this close to a known one is that one; milliseconds are not exact enough to tell. */
 const TOLERANCE = 0.005;
 /** … and this close to what the bitstream promises: encoders are uneven, but what they promise is what they mean. */
 const PROMISE_TOLERANCE = 0.02;
+/** Intervals that differ by no more than this are meant to be the same; whole milliseconds make a difference of one. */
+const AGREEMENT = 0.1;
+const ROUNDING = ticksFromMs(1.1);
 /** Frames looked back on. */
 const MEMORY = 256;
 
@@ -39,7 +42,11 @@ export class FrameRateMeter {
     const intervals = this.#intervals.slice(0, Math.min(this.#count, MEMORY)).sort();
     const median = intervals[intervals.length >> 1];
     if (median === undefined) return null;
-    const usual = intervals.filter((interval) => interval > median * 0.5 && interval < median * 1.5);
+    const within = (tolerance: number) =>
+      intervals.filter((interval) => Math.abs(interval - median) <= tolerance);
+    // GStreamer's rtmp2sink hurries through its first second: what most intervals agree on is the rate.
+    const agreeing = within(Math.max(median * AGREEMENT, ROUNDING));
+    const usual = agreeing.length * 2 >= intervals.length ? agreeing : within(median * 0.5);
     return (usual.length * TICKS_PER_SECOND) / usual.reduce((sum, interval) => sum + interval, 0);
   }
 }

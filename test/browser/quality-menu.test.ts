@@ -2,6 +2,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { publishTestPicture, type Running } from '../support/ffmpeg.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { long } from '../support/long.ts';
 import { until } from '../support/until.ts';
 import { expectNoComplaints, launchBrowser, moves, playbackIs, position, visit } from './support.ts';
 
@@ -100,7 +101,7 @@ describe.concurrent('the quality menu', () => {
     expectNoComplaints(seen, gateway.httpUrl);
   });
 
-  test('gets what comes just after the start, and what comes later without an interruption', async () => {
+  long('gets what comes just after the start, and what comes later without an interruption', async () => {
     const { seen, page, menu, ladder } = await watch(ALL.slice(0, 1));
     ladder.variants = ALL.slice(0, 2);
     // Playback begins anew, with both.

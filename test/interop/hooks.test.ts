@@ -8,6 +8,7 @@ import type { ConfigInput } from '../../src/config/schema.ts';
 import { isRunning, recordsFolder } from '../hooks/support/records.ts';
 import { publishTestPicture, type Running, run } from '../support/ffmpeg.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { long } from '../support/long.ts';
 import { freePorts, startSluice } from '../support/sluice.ts';
 import { publishSteadily } from '../support/steady-publisher.ts';
 import { until } from '../support/until.ts';
@@ -139,7 +140,7 @@ describe('hooks', () => {
     await encoder.exited;
   });
 
-  test('restream to another server as long as there is a publisher, as docs/hooks.md shows', async () => {
+  long('restream to another server as long as there is a publisher, as docs/hooks.md shows', async () => {
     const far = await gateway({ publish: { graceWindow: 0 } });
     const [httpPort = 0] = await freePorts(1);
     const near = await gateway({

@@ -160,8 +160,7 @@ describe('the ladder', () => {
   });
 });
 
-// Mostly they wait.
-describe.concurrent('the ladder', () => {
+describe('the ladder', () => {
   test('of a source of a single pixel has sound alone', async () => {
     const viewer = await watchSource(
       'pixel',
@@ -172,7 +171,7 @@ describe.concurrent('the ladder', () => {
     expect(attribute(viewer, 'source', 'RESOLUTION')).toBe('1x1');
   });
 
-  test('follows a source that changes its size', async () => {
+  long('follows a source that changes its size', async () => {
     const clip = await publishPaced({
       port: gateway.rtmpPort,
       key: 'resized',
@@ -231,25 +230,28 @@ describe.concurrent('the ladder', () => {
     expect(last.map((segment) => segment?.duration)).toEqual(NAMES.map(() => last[0]?.duration));
   });
 
-  test('that is encoded while it is watched begins with the first request and ends after the last', async () => {
-    const source = publishSource(thrifty.rtmp('watched'));
-    const before = new Set(encoderProcesses().map(({ pid }) => pid));
-    const encoders = () => encoderProcesses().filter(({ pid }) => !before.has(pid)).length;
-    await thrifty.streamWhen('watched', ({ mediaSequence }) => mediaSequence !== null);
-    expect(encoders()).toBe(0);
-    // Nobody waits for the encoder.
-    const first = await (await fetch(thrifty.hls('watched'))).text();
-    expect(first).toContain('watched/media.m3u8');
-    expect(first).not.toContain('media-mid');
-    const viewer = await watch(thrifty, 'watched');
-    await haveSegments(viewer, ['source', ...TINY_RUNGS], 3);
-    expect(encoders()).toBe(1);
-    await leave(viewer, source);
-    await until('the encoder to stop', () => encoders() === 0, SLOW_MS);
-    expect((await thrifty.stream('watched'))?.state).toBe('live');
-    const again = await watch(thrifty, 'watched');
-    await haveSegments(again, ['source', ...TINY_RUNGS], 2);
-    await leave(again, source);
-    await source.stop();
-  });
+  long(
+    'that is encoded while it is watched begins with the first request and ends after the last',
+    async () => {
+      const source = publishSource(thrifty.rtmp('watched'));
+      const before = new Set(encoderProcesses().map(({ pid }) => pid));
+      const encoders = () => encoderProcesses().filter(({ pid }) => !before.has(pid)).length;
+      await thrifty.streamWhen('watched', ({ mediaSequence }) => mediaSequence !== null);
+      expect(encoders()).toBe(0);
+      // Nobody waits for the encoder.
+      const first = await (await fetch(thrifty.hls('watched'))).text();
+      expect(first).toContain('watched/media.m3u8');
+      expect(first).not.toContain('media-mid');
+      const viewer = await watch(thrifty, 'watched');
+      await haveSegments(viewer, ['source', ...TINY_RUNGS], 3);
+      expect(encoders()).toBe(1);
+      await leave(viewer, source);
+      await until('the encoder to stop', () => encoders() === 0, SLOW_MS);
+      expect((await thrifty.stream('watched'))?.state).toBe('live');
+      const again = await watch(thrifty, 'watched');
+      await haveSegments(again, ['source', ...TINY_RUNGS], 2);
+      await leave(again, source);
+      await source.stop();
+    },
+  );
 });

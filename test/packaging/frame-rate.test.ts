@@ -25,6 +25,13 @@ describe('FrameRateMeter', () => {
     expect(meter.rate(null)).toBe(25);
   });
 
+  it('is what most intervals agree on, when the first second is hurried through', () => {
+    const meter = new FrameRateMeter();
+    for (let i = 0; i < 20; i++) meter.frame(ticksFromMs(i * 32));
+    for (let i = 0; i < 30; i++) meter.frame(ticksFromMs(19 * 32 + (i + 1) * 40));
+    expect(meter.rate(null)).toBe(25);
+  });
+
   it('believes the frames over the bitstream', () => {
     expect(measured(25, 50)).toBe(25);
     expect(measured(10, 30)).toBeCloseTo(10, 2);
