@@ -72,7 +72,7 @@ describe.concurrent('the quality menu', () => {
     expectNoComplaints(seen, gateway.httpUrl);
   });
 
-  test('shows what plays and plays what is chosen, by keyboard too', async () => {
+  long('shows what plays and plays what is chosen, by keyboard too', async () => {
     // hls.js leaves out sound alone where there is a picture, and so does the menu.
     const sound = '#EXT-X-STREAM-INF:BANDWIDTH=96000,CODECS="mp4a.40.2"\ncam/audio.m3u8\n';
     const { seen, page, menu, ladder } = await watch([...ALL, sound]);

@@ -28,11 +28,13 @@ export class Viewer {
    * @param multivariant address of the multivariant playlist `…/name.m3u8`
    * @param ask how it requests; a connection for each when absent
    */
-  constructor(multivariant: string, ask: RequestFunction = rawRequest) {
+  /** @param ignore checks of the validator that do not count */
+  constructor(multivariant: string, ask: RequestFunction = rawRequest, ignore: readonly string[] = []) {
     this.#ask = ask;
     this.#playlists = new Set([multivariant, multivariant.replace(/\.m3u8$/, '/media.m3u8')]);
     this.validator = new HlsValidator(multivariant, {
       request: (url, request) => this.#request(url, request),
+      ignore,
     });
   }
 
