@@ -2,7 +2,18 @@ import { defineConfig } from 'vitest/config';
 
 // unit: pure and in-process, fast. interop: real programs (ffmpeg, GStreamer, Chromium) against a real gateway.
 // faults: hostile peers and sick machines against the command in a process of its own.
-export default defineConfig({
+/** What takes long and varies what other tests show: run by `npm run test:proofs`, not by `npm test`. */
+const PROOFS = [
+  'test/interop/writers.test.ts',
+  'test/interop/thumbnail-codecs.test.ts',
+  'test/interop/h264-still.test.ts',
+  'test/interop/ladder-kill.test.ts',
+  'test/browser/ladder.test.ts',
+  'test/browser/slate.test.ts',
+  'test/browser/quality-menu.test.ts',
+];
+
+export default defineConfig(({ mode }) => ({
   test: {
     projects: [
       {
@@ -20,6 +31,7 @@ export default defineConfig({
         test: {
           name: 'interop',
           include: ['test/interop/**/*.test.ts', 'test/browser/**/*.test.ts'],
+          exclude: mode === 'proofs' ? [] : PROOFS,
           testTimeout: 120_000,
           hookTimeout: 60_000,
           // One at a time and after the others: these tests measure, and start encoders and browsers.
@@ -42,4 +54,4 @@ export default defineConfig({
     ],
     reporters: ['default', './test/support/closing-line-reporter.ts'],
   },
-});
+}));
