@@ -1,6 +1,7 @@
 import { reasonNotInTs } from '../../formats/mpegts/muxer.ts';
 import type { SluiceError } from '../../media/errors.ts';
 import type { AudioCodec, Track, VideoCodec } from '../../media/track.ts';
+import { decodersOf } from '../ffmpeg/abilities.ts';
 import type { Ffmpeg } from '../ffmpeg/ffmpeg.ts';
 
 /** What happens to a track: it goes on as it is, or as H.264 or AAC, or not at all, or its publisher is refused. */
@@ -89,49 +90,4 @@ function reasonNotConvertible(
   }
   const encoder = track.kind === 'video' ? videoEncoder : AUDIO_ENCODER;
   return ffmpeg.encoders.has(encoder) ? null : `ffmpeg ${ffmpeg.version.text} has no encoder ${encoder}`;
-}
-
-/** ffmpeg's decoders of a codec, each of which will do. */
-const DECODERS: Readonly<Record<VideoCodec | AudioCodec, readonly string[]>> = {
-  h264: ['h264'],
-  hevc: ['hevc'],
-  vvc: ['vvc', 'libvvdec'],
-  // The native `av1` is only the frame of a hardware decoder.
-  av1: ['libdav1d', 'libaom-av1'],
-  vp9: ['vp9', 'libvpx-vp9'],
-  vp8: ['vp8', 'libvpx'],
-  h263: ['flv'],
-  vp6: ['vp6f'],
-  screen: ['flashsv'],
-  mpeg4: ['mpeg4'],
-  aac: ['aac', 'libfdk_aac'],
-  mp3: ['mp3float', 'mp3'],
-  opus: ['opus', 'libopus'],
-  flac: ['flac'],
-  ac3: ['ac3', 'ac3_fixed'],
-  eac3: ['eac3'],
-  speex: ['speex', 'libspeex'],
-  nellymoser: ['nellymoser'],
-  g711a: ['pcm_alaw'],
-  g711u: ['pcm_mulaw'],
-  adpcm: ['adpcm_swf'],
-  pcm: ['pcm_s16le'],
-};
-
-/** CodecID of video tags whose codec has a brother under the same name. */
-const FLV_VIDEO_DECODERS: Readonly<Record<number, readonly string[]>> = {
-  5: ['vp6a'],
-  6: ['flashsv2'],
-  8: ['h263'],
-};
-/** SoundSize of audio tags: set for 16 bits. */
-const FLV_SAMPLES_OF_16_BITS = 0x02;
-
-function decodersOf({ kind, codec, flvHeader }: Track): readonly string[] {
-  if (flvHeader !== null) {
-    const special = kind === 'video' ? FLV_VIDEO_DECODERS[flvHeader & 0x0f] : undefined;
-    if (special !== undefined) return special;
-    if (codec === 'pcm' && (flvHeader & FLV_SAMPLES_OF_16_BITS) === 0) return ['pcm_u8'];
-  }
-  return DECODERS[codec];
 }
