@@ -54,15 +54,17 @@ export function checkOwnDuration(
 ): void {
   const ends: number[] = [];
   const { video, audio } = media;
-  if (video?.units.length && video.frameDuration !== undefined) {
-    ends.push(Math.max(...video.units.map((unit) => unit.pts)) + video.frameDuration);
+  // A single picture does not tell how long it lasts.
+  const videoFrame = video?.frameDuration ?? variant.videoFrame;
+  if (video?.units.length && videoFrame !== undefined) {
+    ends.push(Math.max(...video.units.map((unit) => unit.pts)) + videoFrame);
   }
   const lastAudio = audio?.packets.at(-1);
   if (lastAudio && audio?.frameDuration !== undefined) {
     ends.push(lastAudio.pts + lastAudio.frames * audio.frameDuration);
   }
   const start = startOf(media, video?.units[0] !== undefined);
-  const frame = video?.frameDuration ?? audio?.frameDuration;
+  const frame = (video && videoFrame) ?? audio?.frameDuration;
   if (start === undefined || frame === undefined) return;
   const tolerance = frame / clockRate + 0.001 + slackOf(variant, media);
   const shortest = (Math.min(...ends) - start) / clockRate;

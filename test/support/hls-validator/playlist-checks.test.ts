@@ -121,6 +121,11 @@ describeBreaks('media playlists over time', [
     segment: (step) => (step === 4 ? { declaredDuration: 2.2 } : { discontinuity: step === 5 }),
   },
   {
+    name: 'EXTINF of a single picture before a discontinuity too long',
+    finds: 'P12',
+    segment: (step) => (step === 4 ? { frames: 1, declaredDuration: 0.15 } : { discontinuity: step === 5 }),
+  },
+  {
     name: 'EXTINF of the last segment too long',
     finds: 'P12',
     segment: at(8, { declaredDuration: 2.2 }),

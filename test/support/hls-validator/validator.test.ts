@@ -19,6 +19,9 @@ describe('a correct stream has no findings', () => {
     'with a reconnect that slides out of the window': {
       segment: at(2, { discontinuity: true, jumpTicks: 5_000_000, resetCounters: true }),
     },
+    'with a single picture before a reconnect': {
+      segment: (step) => (step === 4 ? { frames: 1 } : { discontinuity: step === 5 }),
+    },
     'with a wider window': { window: 8 },
     'with segments of unequal length': {
       segment: (step) => ({ frames: 45 + (step % 3) * 5 }),

@@ -43,6 +43,8 @@ export type Variant = {
   ended: boolean;
   removed: RemovedSegment[];
   lastAnalysed: AnalysedSegment | undefined;
+  /** How long a picture lasts, by the newest segment with more than one, in ticks. */
+  videoFrame: number | undefined;
   /** EXTINF and media time since the last discontinuity, in seconds. */
   run: { declared: number; measured: number };
   rates: { duration: number; bytes: number; mediaSequence: number }[];
@@ -85,6 +87,7 @@ export function newVariant(key: string): Variant {
     ended: false,
     removed: [],
     lastAnalysed: undefined,
+    videoFrame: undefined,
     run: { declared: 0, measured: 0 },
     rates: [],
     spans: new Map(),
@@ -158,6 +161,7 @@ export function rememberPlaylist(variant: Variant, playlist: MediaPlaylist, aske
 export function rememberSegment(variant: Variant, analysed: AnalysedSegment, bytes: number): void {
   const { media, record } = analysed;
   variant.lastAnalysed = analysed;
+  variant.videoFrame = media.video?.frameDuration ?? variant.videoFrame;
   variant.rates.push({ duration: record.duration, bytes, mediaSequence: record.mediaSequence });
   variant.spans.set(record.mediaSequence, spanOf(media));
   variant.facts = {
