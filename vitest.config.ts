@@ -1,12 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
-// unit: pure and in-process, fast. interop: real programs (ffmpeg, GStreamer, Chromium) against a real gateway.
-// faults: hostile peers and sick machines against the command in a process of its own.
+// unit: pure and in-process, fast. fuzz: what fuzzing found, tried again. interop: real programs (ffmpeg, GStreamer,
+// Chromium) against a real gateway. faults: hostile peers and sick machines against the command in a process of its own.
+
 /** What takes long and varies what other tests show: run by `npm run test:proofs`, not by `npm test`. */
 const PROOFS = [
   'test/interop/writers.test.ts',
   'test/interop/thumbnail-codecs.test.ts',
   'test/interop/h264-still.test.ts',
+  'test/interop/keyframe-interval.test.ts',
   'test/interop/ladder-kill.test.ts',
   'test/browser/ladder.test.ts',
   'test/browser/slate.test.ts',
@@ -20,11 +22,22 @@ export default defineConfig(({ mode }) => ({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/interop/**', 'test/browser/**', 'test/faults/**'],
+          exclude: ['test/fuzz/**', 'test/interop/**', 'test/browser/**', 'test/faults/**'],
           // They share no state worth a process each, and starting those took longer than the tests.
           isolate: false,
+          // One less than the cores otherwise, which is one of two.
+          maxWorkers: '100%',
           // No test waits for time, but property tests share slow machines with others.
           testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'fuzz',
+          include: ['test/fuzz/**/*.test.ts'],
+          // They collect garbage to see what is held, which takes long in the heap of all other tests.
+          testTimeout: 120_000,
+          maxWorkers: '100%',
         },
       },
       {
