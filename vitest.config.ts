@@ -45,6 +45,7 @@ export default defineConfig(({ mode }) => ({
           name: 'interop',
           include: ['test/interop/**/*.test.ts', 'test/browser/**/*.test.ts'],
           exclude: mode === 'proofs' ? [] : PROOFS,
+          env: { PROOFS: mode === 'proofs' ? 'yes' : 'no' },
           testTimeout: 120_000,
           hookTimeout: 60_000,
           // One at a time and after the others: these tests measure, and start encoders and browsers.

@@ -1,4 +1,5 @@
-// What the ladder costs: the gateway and its ffmpeg beside a plain ffmpeg that encodes the same to files; how soon its
+// What the ladder costs: the gateway and its ffmpeg beside a plain ffmpeg that encodes the same to files, at the same time,
+// for a usual ladder and for one so small that the gateway's own work weighs more; how soon its
 // first segments are there; and whether anything is left behind by a thousand encoders.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -12,14 +13,17 @@ import { cpuSeconds, descendants, descriptors, memory, noProcessStats } from './
 import { figure, report, skip } from './support/report.js';
 import { freePort, startGateway } from './support/servers.js';
 
-const RUNGS = ['360p', '240p', '160p'];
+const SMALL = { name: '480p', size: '854x480', rungs: ['360p', '240p', '160p'] };
+const USUAL = { name: '720p', size: '1280x720', rungs: ['480p', '360p', '160p'] };
 const CLIP_SECONDS = 10;
+const GOP_SECONDS = 2;
+const FRAME_RATE = 25;
 const POLL_MS = 20;
 /** A stream that ended stays for a while; figures are taken when nothing is left of it. */
 const AFTERLIFE_MS = 25_000;
 const LIMIT_MS = 60_000;
 
-const options = readOptions({ rounds: 3, seconds: 30, 'warm-up': 8, starts: 5, cycles: 1000, parallel: 4 });
+const options = readOptions({ rounds: 3, seconds: 30, 'warm-up': 20, starts: 5, cycles: 1000, parallel: 4 });
 const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-ladder-'));
 const children = new Set();
 process.once('exit', () => {
@@ -32,19 +36,21 @@ if (unable === null) await main();
 else skip('ladder', unable);
 
 async function main() {
-  const clip = makeClip();
+  const clip = makeClip(SMALL);
   const figures = [];
-  if (options.rounds > 0) figures.push(...(await compareCpu(clip)));
+  if (options.rounds > 0) {
+    figures.push(...(await compareCpu(makeClip(USUAL), USUAL)), ...(await compareCpu(clip, SMALL)));
+  }
   if (options.starts > 0) figures.push(...(await measureStart(clip)));
   if (options.cycles > 0) figures.push(...(await countLeftovers(clip)));
   report('ladder', options, figures);
 }
 
 /** The same seconds of media for both, from a file whose encoding costs nobody anything. */
-function makeClip() {
-  const path = join(folder, 'clip.flv');
+function makeClip({ name, size }) {
+  const path = join(folder, `${name}.flv`);
   execFileSync('ffmpeg', [
-    ...['-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=854x480:rate=25'],
+    ...['-v', 'error', '-f', 'lavfi', '-i', `testsrc2=size=${size}:rate=${FRAME_RATE}`],
     ...['-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000', '-t', String(CLIP_SECONDS)],
     ...[
       '-c:v',
@@ -56,7 +62,7 @@ function makeClip() {
       '-b:v',
       '1M',
       '-g',
-      '50',
+      String(GOP_SECONDS * FRAME_RATE),
       '-sc_threshold',
       '0',
     ],
@@ -65,44 +71,45 @@ function makeClip() {
   return path;
 }
 
-async function compareCpu(clip) {
-  const ours = [];
-  const plain = [];
-  const alone = [];
-  let encoderArguments = [];
+/** Both at the same time, as a machine is not equally fast from one minute to the next. */
+async function compareCpu(clip, { name, rungs }) {
+  const rounds = [];
   for (let round = 0; round < options.rounds; round++) {
-    await withGateway({ SLUICE_LADDER: '' }, async (gateway) => {
-      const publisher = publish(clip, `rtmp://127.0.0.1:${gateway.rtmpPort}/live/bench`);
-      await listed(gateway, 'media');
-      alone.push(await cpuPerSecond(gateway.pid));
-      await stop(publisher);
+    await withGateway({ SLUICE_LADDER: [...rungs, 'audio'].join(',') }, async (gateway) => {
+      const publishers = [publish(clip, `rtmp://127.0.0.1:${gateway.rtmpPort}/live/bench`)];
+      for (const rung of rungs) await listed(gateway, `media-${rung}`);
+      const [child] = descendants(gateway.pid);
+      const encoderArguments = readFileSync(`/proc/${child}/cmdline`, 'utf8').split('\0').slice(0, -1);
+      const address = `rtmp://127.0.0.1:${await freePort()}/live/bench`;
+      const plain = start('ffmpeg', plainArguments(encoderArguments, address));
+      // It listens some time after it was started, and takes one connection only: none may be wasted on asking.
+      await sleep(1000);
+      publishers.push(publish(clip, address));
+      const [ours, encoding, files] = await cpuPerSecond(gateway.pid, child, plain.pid);
+      rounds.push({ ours, encoding, files });
+      await Promise.all([...publishers, plain].map(stop));
     });
-    await withGateway({}, async (gateway) => {
-      const publisher = publish(clip, `rtmp://127.0.0.1:${gateway.rtmpPort}/live/bench`);
-      for (const rung of RUNGS) await listed(gateway, `media-${rung}`);
-      encoderArguments = readFileSync(`/proc/${descendants(gateway.pid)[0]}/cmdline`, 'utf8')
-        .split('\0')
-        .slice(0, -1);
-      ours.push(await cpuPerSecond(gateway.pid));
-      await stop(publisher);
-    });
-    const port = await freePort();
-    const address = `rtmp://127.0.0.1:${port}/live/bench`;
-    const encoder = start('ffmpeg', plainArguments(encoderArguments, address));
-    // It listens some time after it was started, and takes one connection only: none may be wasted on asking.
-    await sleep(1000);
-    const publisher = publish(clip, address);
-    plain.push(await cpuPerSecond(encoder.pid));
-    await stop(publisher);
-    await stop(encoder);
   }
+  const each = (value) => rounds.map(value);
   return [
-    figure('Gateway without a ladder', alone, 'CPU ms per second'),
-    figure('Gateway and its ffmpeg', ours, 'CPU ms per second'),
-    figure('Plain ffmpeg to files', plain, 'CPU ms per second'),
     figure(
-      'Gateway / plain ffmpeg',
-      ours.map((cpu, round) => cpu / plain[round]),
+      `${name}: the gateway alone`,
+      each(({ ours, encoding }) => ours - encoding),
+      'CPU ms per second',
+    ),
+    figure(
+      `${name}: its ffmpeg`,
+      each(({ encoding }) => encoding),
+      'CPU ms per second',
+    ),
+    figure(
+      `${name}: plain ffmpeg to files`,
+      each(({ files }) => files),
+      'CPU ms per second',
+    ),
+    figure(
+      `${name}: gateway with its ffmpeg / plain ffmpeg`,
+      each(({ ours, files }) => ours / files),
       'times',
       { atMost: 1.05 },
     ),
@@ -117,7 +124,9 @@ function plainArguments([, ...args], address) {
   const before = args
     .slice(0, input)
     .filter((argument, index, all) => argument !== '-f' && all[index - 1] !== '-f');
-  const after = args.slice(input + 2).flatMap((argument) => {
+  const after = args.slice(input + 2).flatMap((argument, index, all) => {
+    // The gateway marks keyframes in the timestamps that it gives, here they come at the same times by themselves.
+    if (all[index - 1] === '-force_key_frames') return `expr:gte(t,n_forced*${GOP_SECONDS})`;
     const pipe = /^pipe:(\d+)$/.exec(argument)?.[1];
     return pipe === undefined
       ? argument
@@ -127,12 +136,13 @@ function plainArguments([, ...args], address) {
   return [...before, '-listen', '1', '-f', 'flv', '-i', address, ...after, ...source];
 }
 
-async function cpuPerSecond(pid) {
+async function cpuPerSecond(...pids) {
   await sleep(options['warm-up'] * 1000);
-  const before = cpuSeconds(pid).total;
+  const before = pids.map((pid) => cpuSeconds(pid).total);
   const began = performance.now();
   await sleep(options.seconds * 1000);
-  return (cpuSeconds(pid).total - before) / ((performance.now() - began) / 1e6);
+  const seconds = (performance.now() - began) / 1000;
+  return pids.map((pid, index) => ((cpuSeconds(pid).total - before[index]) / seconds) * 1000);
 }
 
 async function measureStart(clip) {
@@ -142,7 +152,7 @@ async function measureStart(clip) {
       const name = `start${round}`;
       const publisher = publish(clip, `rtmp://127.0.0.1:${gateway.rtmpPort}/live/${name}`);
       const source = await listed(gateway, 'media', name);
-      const rungs = await Promise.all(RUNGS.map((rung) => listed(gateway, `media-${rung}`, name)));
+      const rungs = await Promise.all(SMALL.rungs.map((rung) => listed(gateway, `media-${rung}`, name)));
       delays.push((Math.max(...rungs) - source) / 1000);
       await stop(publisher);
     }
@@ -215,7 +225,11 @@ async function startsOf({ httpPort }) {
 
 async function withGateway(settings, use) {
   const gateway = await startGateway({
-    settings: { SLUICE_LADDER: [...RUNGS, 'audio'].join(','), SLUICE_TRANSCODE_WHEN: 'always', ...settings },
+    settings: {
+      SLUICE_LADDER: [...SMALL.rungs, 'audio'].join(','),
+      SLUICE_TRANSCODE_WHEN: 'always',
+      ...settings,
+    },
   });
   try {
     return await use(gateway);

@@ -78,9 +78,7 @@ long(
     expect(numbers).toEqual(numbers.map((_, index) => (numbers[0] ?? 0) + index));
     const sorted = delays.toSorted((a, b) => a - b);
     const text = sorted.map(Math.round).join(' ');
-    // A machine that is busy with other things may be late once.
-    expect(sorted[Math.floor(sorted.length * 0.75)], text).toBeLessThan(BACK_WITHIN_MS);
-    expect(sorted.at(-1), text).toBeLessThan(2 * BACK_WITHIN_MS);
+    expect(sorted.at(-1), text).toBeLessThan(BACK_WITHIN_MS);
     const seams = viewer.discontinuities('source');
     expect(seams).toHaveLength(KILLS);
     for (const name of TINY_RUNGS) expect(viewer.discontinuities(name), name).toEqual(seams);

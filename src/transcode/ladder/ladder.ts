@@ -22,6 +22,8 @@ const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 30_000;
 /** An ffmpeg that worked for this long can work. */
 const PROVEN_MS = 3000;
+/** One that made a whole segment is wanted back soon, whatever happened before; one that crashes after each waits a little. */
+const FAILURES_BEFORE_A_SEGMENT = 2;
 /** What waits for an encoder that does not keep up, or is not there. */
 const MAX_BACKLOG_BYTES = 96 * 1024 * 1024;
 const MAX_BACKLOG_SEGMENTS = 8;
@@ -479,7 +481,8 @@ export class Ladder implements PreparingSink, CutObserver {
     }
     if (rung.next <= job.from) return;
     this.#error = null;
-    if (now - job.startedAt >= PROVEN_MS) this.#failures = 0;
+    const proven = now - job.startedAt >= PROVEN_MS;
+    this.#failures = proven ? 0 : Math.min(this.#failures, FAILURES_BEFORE_A_SEGMENT);
   }
 
   #finishJob(job: Job): void {

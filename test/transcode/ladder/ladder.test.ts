@@ -207,7 +207,7 @@ describe('Ladder', () => {
   });
 
   it('waits longer each time when ffmpeg cannot work, and the source does not notice', async () => {
-    const { studio, encoders, events, source } = rig();
+    const { studio, encoders, events, source } = rig({ delay: 1000 });
     const ingest = studio.connect();
     for (const tag of LONG) {
       await studio.send(ingest, [{ ...tag, at: 0 }]);
@@ -219,6 +219,23 @@ describe('Ladder', () => {
     expect(source().length).toBeGreaterThan(5);
     expect(source().some(({ discontinuity }) => discontinuity)).toBe(false);
     expect(studio.sinkFaults).toEqual([]);
+  });
+
+  it('comes back soon as long as each ffmpeg makes a segment, however many crash', async () => {
+    const { studio, encoders, events, listed } = rig();
+    const ingest = studio.connect();
+    const newest = () => listed('160p').at(-1)?.mediaSequence ?? 0;
+    let made = newest();
+    for (const tag of repeated(CLIP, 6)) {
+      await studio.send(ingest, [{ ...tag, at: 0 }]);
+      studio.clock.advance(tag.at - (studio.clock.now() - 1_700_000_000_000));
+      if (newest() <= made) continue;
+      made = newest();
+      encoders.at(-1)?.exit(new SluiceError('SLUICE_TRANSCODE_FAILED', 'killed'));
+    }
+    const waits = events.flatMap((event) => (event.kind === 'failed' ? event.retryMs : []));
+    expect(waits.length).toBeGreaterThan(6);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(800);
   });
 
   it('a picture that lies beside no picture of the source ends the encoder, not the stream', async () => {
