@@ -30,4 +30,6 @@ export type { AudioTrack, Track, VideoTrack } from './media/track.ts';
 export type { Health, Severity, Warning } from './media/warning.ts';
 export type { StreamView, TrackView } from './servers/http/stream-view.ts';
 export type { GatewayEvents, Logger, StreamIdentity } from './servers/stream-reporter.ts';
-export type { LadderEvent, RungState } from './transcode/ladder/ladder.ts';
+export type { CodecPolicy } from './transcode/conversion/codec-policy.ts';
+export type { TrackConversion } from './transcode/conversion/conversion.ts';
+export type { LadderEvent, RungState, RungView } from './transcode/ladder/ladder.ts';
