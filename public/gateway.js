@@ -19,6 +19,7 @@
  * @property {number} [channels]
  * @property {boolean} [inHls]
  * @property {string} [reason]  why it is not in HLS
+ * @property {string} [policy]  `transcode` when ffmpeg converts it
  */
 /** @typedef {'notice' | 'warning' | 'problem'} Severity */
 /** @typedef {{ code: string, severity?: Severity, message: string, fix?: string }} Warning */

@@ -15,10 +15,22 @@ import { fromPage } from './gateway.js';
  */
 /** @typedef {{ address: string, encoder: string | null }} Publisher */
 /**
+ * @typedef {object} Rendition
+ * @property {string} name
+ * @property {'idle' | 'waiting' | 'starting' | 'live' | 'shed' | 'failed' | 'omitted'} state
+ * @property {string | null} error
+ * @property {number | null} width
+ * @property {number | null} height
+ * @property {number | null} bitrate
+ * @property {number | null} lag  seconds
+ */
+/**
  * @typedef {import('./gateway.js').Stream & {
  *   publisher?: Publisher | null,
  *   bytes?: number,
  *   mediaSequence?: number | null,
+ *   renditions?: Rendition[],
+ *   slate?: boolean,
  * }} StreamView
  */
 /** @typedef {'asking' | 'ready' | 'token' | 'locked' | 'lost'} Access */

@@ -5,6 +5,7 @@ import { BitrateGraph, rateText } from './bitrate-graph.js';
 import { create, setText } from './dom.js';
 import { bySeverity, severityName } from './findings.js';
 import { bytes, channels, codecName, duration, frameRate, NONE, sampleRate, seconds } from './format.js';
+import { renditionFindings, renditionText } from './renditions.js';
 
 /** @typedef {import('./operator-api.js').StreamView} StreamView */
 /** @typedef {import('./gateway.js').Track} Track */
@@ -121,7 +122,7 @@ export class OperatorCard {
       stream.publisher
         ? [stream.publisher.address, stream.publisher.encoder].filter(Boolean).join(' · ')
         : stream.state === 'grace'
-          ? 'Nobody connected, waiting for the encoder'
+          ? `Nobody connected, waiting for the encoder${stream.slate ? '; viewers see the slate' : ''}`
           : 'Nobody connected',
     );
     const live = stream.state === 'live';
@@ -150,7 +151,8 @@ export class OperatorCard {
   }
 
   #renderFindings() {
-    const findings = bySeverity(this.stream.warnings);
+    const { warnings, renditions = [] } = this.stream;
+    const findings = bySeverity([...warnings, ...renditionFindings(renditions)]);
     const signature = JSON.stringify(findings);
     if (signature === this.#findingsShown) return;
     this.#findingsShown = signature;
@@ -169,6 +171,7 @@ export class OperatorCard {
     const { stream } = this;
     const rows = /** @type {[string, string][]} */ ([
       ...stream.tracks.map((track) => ['Track', trackText(track)]),
+      ...(stream.renditions ?? []).map((rendition) => ['Rendition', renditionText(rendition)]),
       ['Target duration', seconds(stream.targetDuration, 0)],
       ['Media sequence', stream.mediaSequence?.toString() ?? NONE],
       ['Received', bytes(stream.bytes)],
@@ -196,5 +199,7 @@ function shown(stream, kind) {
 function trackText(track) {
   const text = track.kind === 'video' ? picture(track, null) : sound(track);
   const codec = track.codecString ? ` (${track.codecString})` : '';
-  return `${text}${codec}${track.inHls === false ? `: not in HLS, ${track.reason ?? 'unknown reason'}` : ''}`;
+  const name = `${text}${codec}`;
+  if (track.inHls === false) return `${name}: not in HLS, ${track.reason ?? 'unknown reason'}`;
+  return track.policy === 'transcode' ? `${name}: converted by ffmpeg` : name;
 }

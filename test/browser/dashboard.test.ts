@@ -154,6 +154,37 @@ describe.concurrent('the dashboard', () => {
     expectNoComplaints(seen, gateway.httpUrl);
   });
 
+  test('shows the ladder, what is converted, and what goes wrong with it', async () => {
+    const api = new FakeApi();
+    const rung = { width: 640, height: 360, bitrate: 700_000, error: null, lag: null };
+    api.streams = [
+      stream('laddered', 'good', {
+        state: 'grace',
+        publisher: null,
+        slate: true,
+        tracks: [{ id: 'v0', kind: 'video', codec: 'hevc', inHls: true, policy: 'transcode' }],
+        renditions: [
+          { ...rung, name: '360p', state: 'live', lag: 0.61 },
+          { ...rung, name: '240p', state: 'failed', error: 'ffmpeg: it was ended by SIGKILL' },
+          { ...rung, name: '720p', state: 'shed' },
+        ],
+      }),
+    ];
+    const seen = await open(api);
+    const card = seen.page.locator('.card', { hasText: 'laddered' });
+    await card.waitFor();
+    const shown = await card.innerText();
+    expect(shown).toContain('viewers see the slate');
+    expect(shown).toContain('Not encoded now: 240p. ffmpeg: it was ended by SIGKILL');
+    expect(shown).toContain('Left out because encoding did not keep up: 720p.');
+    await card.locator('summary').click();
+    const details = (await card.locator('.more-facts').innerText()).replaceAll('\u00a0', ' ');
+    expect(details).toContain('H.265 (HEVC): converted by ffmpeg');
+    expect(details).toContain('360p, 640 × 360, 700 kb/s: live, 0.6 s behind');
+    expect(details).toContain('240p, 640 × 360, 700 kb/s: failed, ffmpeg: it was ended by SIGKILL');
+    expectNoComplaints(seen, gateway.httpUrl);
+  });
+
   test('finds streams among hundreds, and disconnects one only when told twice', async () => {
     const api = new FakeApi();
     api.streams = Array.from({ length: 400 }, (_, index) => stream(`cam-${index}`));
