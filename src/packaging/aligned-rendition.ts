@@ -1,7 +1,7 @@
 import type { SegmentInfo } from '../formats/m3u8/playlist.ts';
 import { TsMuxer } from '../formats/mpegts/muxer.ts';
 import type { Packet } from '../media/packet.ts';
-import type { EpochMs } from '../media/time.ts';
+import type { EpochMs, Ticks } from '../media/time.ts';
 import type { AudioTrack, VideoTrack } from '../media/track.ts';
 import { FrameRateMeter } from './frame-rate.ts';
 import { Rendition, type RenditionOptions } from './rendition.ts';
@@ -79,8 +79,8 @@ export class AlignedRendition {
     }
     const rendition = this.#rendition;
     this.#newest = mediaSequence;
-    const data = this.#mux(media);
     const [first] = media.video === null ? media.sound : media.pictures;
+    const data = this.#mux(media, first === undefined ? 0 : first.dts + info.duration);
     /** The next one cannot follow what is not there. */
     const lost = () => {
       if (this.#rendition === rendition) this.#newest = null;
@@ -146,7 +146,8 @@ export class AlignedRendition {
     return this.#rendition === null ? this.#past : [this.#rendition, ...this.#past];
   }
 
-  #mux({ video, audio, pictures, sound }: AlignedMedia): Uint8Array {
+  /** @param until decode time at which the next segment begins */
+  #mux({ video, audio, pictures, sound }: AlignedMedia, until: Ticks): Uint8Array {
     if (video !== this.#video || audio !== this.#audio) {
       if (video !== this.#video) this.#frameRate.reset();
       this.#video = video;
@@ -163,6 +164,6 @@ export class AlignedRendition {
       this.#frameRate.frame(picture.dts);
     }
     for (const frame of sound.slice(next)) this.#muxer.write(frame);
-    return this.#muxer.endSegment();
+    return this.#muxer.endSegment(until);
   }
 }

@@ -288,7 +288,7 @@ export class HlsPackager implements MediaSink {
     this.#segment = null;
     const closedAt = this.#options.clock.now();
     const duration = Math.min(end - segment.start, this.#limit());
-    const data = this.#muxer.endSegment();
+    const data = this.#muxer.endSegment(end);
     const { number, discontinuity, independent, start } = segment;
     if (duration <= 0) {
       this.#observer?.segmentLost(number);

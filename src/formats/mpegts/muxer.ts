@@ -92,9 +92,13 @@ export class TsMuxer {
     else if (packet.track === this.#tracks.audio) this.#addAudio(packet, this.#tracks.audio);
   }
 
-  /** @returns the finished segment, a whole number of 188-byte packets */
-  endSegment(): Buffer {
+  /**
+   * @param until decode time at which the next segment begins, or this one ends: clock references reach up to it
+   * @returns the finished segment, a whole number of 188-byte packets
+   */
+  endSegment(until: Ticks): Buffer {
     this.#flushAudio();
+    this.#fillPcrGap(until);
     return this.#packetizer.take();
   }
 

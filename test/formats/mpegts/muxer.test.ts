@@ -17,7 +17,7 @@ const AUDIO = audioTrack();
 function segment(muxer: TsMuxer, packets: readonly Packet[]): Buffer {
   muxer.beginSegment();
   for (const packet of packets) muxer.write(packet);
-  return muxer.endSegment();
+  return muxer.endSegment(packets.at(-1)?.dts ?? 0);
 }
 
 function muxerOf(video: VideoTrack | null, audio: AudioTrack | null): TsMuxer {
@@ -300,8 +300,8 @@ describe('clock references', () => {
         };
         let sound = ORIGIN;
         let last = Number.NEGATIVE_INFINITY;
-        const check = () => {
-          const { problems, pcrs } = analyseSegment(muxer.endSegment());
+        const check = (until: number) => {
+          const { problems, pcrs } = analyseSegment(muxer.endSegment(until));
           expect(problems.filter(({ check }) => check === 'M4')).toEqual([]);
           expect(pcrs[0]?.seconds).toBeGreaterThan(last);
           last = pcrs.at(-1)?.seconds ?? Number.NaN;
@@ -311,15 +311,36 @@ describe('clock references', () => {
           const dts = ORIGIN + index * 3600;
           if (index > 0) soundUntil(dts + ahead);
           if (index > 0 && key) {
-            check();
+            check(dts);
             muxer.beginSegment();
           }
           muxer.write(videoPacket(dts, { key: key || index === 0 }));
         });
-        check();
+        check(ORIGIN + list.length * 3600);
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('are never too far apart over segments, however far apart the pictures are', () => {
+    for (const fps of [1, 4, 8, 9, 10, 11, 25]) {
+      const muxer = muxerOf(VIDEO, AUDIO);
+      const packets = encode({ fps, seconds: 6 });
+      const cuts = [ORIGIN + ticksFromSeconds(2), ORIGIN + ticksFromSeconds(4), Number.POSITIVE_INFINITY];
+      let left = packets;
+      const pcrs = cuts.flatMap((cut) => {
+        const next = left.findIndex(({ track, dts }) => track === VIDEO && dts >= cut);
+        const data = left.slice(0, next < 0 ? left.length : next);
+        left = left.slice(data.length);
+        muxer.beginSegment();
+        for (const packet of data) muxer.write(packet);
+        return analysed(muxer.endSegment(left[0]?.dts ?? data.at(-1)?.dts ?? 0)).pcrs;
+      });
+      const steps = pcrs.slice(1).map(({ seconds }, index) => (seconds - (pcrs[index]?.seconds ?? 0)) * 1000);
+      expect(steps.length).toBeGreaterThan(50);
+      expect(Math.max(...steps), `${fps} frames per second`).toBeLessThanOrEqual(100);
+      expect(Math.min(...steps), `${fps} frames per second`).toBeGreaterThan(0);
+    }
   });
 
   it('are never after the decode time', () => {
