@@ -23,7 +23,7 @@ const POLL_MS = 20;
 const AFTERLIFE_MS = 25_000;
 const LIMIT_MS = 60_000;
 
-const options = readOptions({ rounds: 3, seconds: 30, 'warm-up': 20, starts: 5, cycles: 1000, parallel: 4 });
+const options = readOptions({ rounds: 3, seconds: 30, 'warm-up': 60, starts: 5, cycles: 1000, parallel: 4 });
 const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-ladder-'));
 const children = new Set();
 process.once('exit', () => {
