@@ -68,6 +68,15 @@ long('a player is told to change the rendition up and down, and nobody sees it',
     },
     60_000,
   );
+  // Players begin three segments behind the newest; in a stream that is younger they have next to no buffer.
+  await until(
+    'six segments',
+    async () => {
+      const text = await (await fetch(`${gateway.httpUrl}hls/cam/media-low.m3u8`)).text();
+      return (text.match(/#EXTINF/g)?.length ?? 0) >= 6;
+    },
+    60_000,
+  );
   const page = await browser.newPage();
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
