@@ -13,7 +13,7 @@ export const maxLength = 512;
 
 const SEGMENT = 's-1.ts';
 const packager = await packagedStream();
-const segment = Buffer.from((await packager.segment(SEGMENT)) ?? []);
+const segment = (await packager.segment(SEGMENT))?.copyOut() ?? Buffer.alloc(0);
 const app = await server();
 
 export async function fuzz(data: Buffer): Promise<void> {

@@ -4,6 +4,7 @@ import { createFlvIngest, type FlvIngest } from '../../src/live/flv-ingest.ts';
 import { Stream } from '../../src/live/stream.ts';
 import { streamFolder } from '../../src/live/stream-name.ts';
 import type { Epoch, MediaSink } from '../../src/media/packet.ts';
+import type { SegmentBody } from '../../src/media/segment-body.ts';
 import { secondsFromTicks } from '../../src/media/time.ts';
 import { HlsPackager } from '../../src/packaging/hls-packager.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
@@ -171,8 +172,8 @@ class RecordingStore extends MemoryStore {
     this.#segments = segments;
   }
 
-  override async put(name: string, data: Uint8Array): Promise<void> {
-    this.#segments.push(Buffer.from(data.buffer, data.byteOffset, data.length));
-    return super.put(name, data);
+  override async put(name: string, body: SegmentBody): Promise<void> {
+    this.#segments.push(body.hold().copyOut());
+    return super.put(name, body);
   }
 }

@@ -1,6 +1,7 @@
 import type { SegmentInfo } from '../formats/m3u8/playlist.ts';
 import { TsMuxer } from '../formats/mpegts/muxer.ts';
 import type { Packet } from '../media/packet.ts';
+import type { SegmentBody } from '../media/segment-body.ts';
 import type { EpochMs, Ticks } from '../media/time.ts';
 import type { AudioTrack, VideoTrack } from '../media/track.ts';
 import { FrameRateMeter } from './frame-rate.ts';
@@ -80,7 +81,7 @@ export class AlignedRendition {
     const rendition = this.#rendition;
     this.#newest = mediaSequence;
     const [first] = media.video === null ? media.sound : media.pictures;
-    const data = this.#mux(media, first === undefined ? 0 : first.dts + info.duration);
+    const body = this.#mux(media, first === undefined ? 0 : first.dts + info.duration);
     /** The next one cannot follow what is not there. */
     const lost = () => {
       if (this.#rendition === rendition) this.#newest = null;
@@ -91,7 +92,7 @@ export class AlignedRendition {
         uri: this.#options.segmentName(mediaSequence),
         discontinuity,
         independent: info.independent && first?.keyframe === true,
-        data,
+        body,
         description: {
           codecs: [media.video, media.audio].flatMap((track) => track?.codecString ?? []),
           resolution: media.video === null ? null : { width: media.video.width, height: media.video.height },
@@ -113,7 +114,7 @@ export class AlignedRendition {
     return this.#all().some((rendition) => rendition.has(uri));
   }
 
-  async segment(uri: string): Promise<Uint8Array | null> {
+  async segment(uri: string): Promise<SegmentBody | null> {
     for (const rendition of this.#all()) {
       if (rendition.has(uri)) return rendition.segment(uri);
     }
@@ -147,7 +148,7 @@ export class AlignedRendition {
   }
 
   /** @param until decode time at which the next segment begins */
-  #mux({ video, audio, pictures, sound }: AlignedMedia, until: Ticks): Uint8Array {
+  #mux({ video, audio, pictures, sound }: AlignedMedia, until: Ticks): SegmentBody {
     if (video !== this.#video || audio !== this.#audio) {
       if (video !== this.#video) this.#frameRate.reset();
       this.#video = video;

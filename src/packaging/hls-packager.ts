@@ -3,6 +3,7 @@ import type { SegmentInfo } from '../formats/m3u8/playlist.ts';
 import { reasonNotInTs, TsMuxer } from '../formats/mpegts/muxer.ts';
 import { SluiceError } from '../media/errors.ts';
 import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
+import type { SegmentBody } from '../media/segment-body.ts';
 import { msFromTicks, type Ticks, ticksFromSamples, ticksFromSeconds } from '../media/time.ts';
 import type { AudioTrack, Track, VideoTrack } from '../media/track.ts';
 import type { Warning } from '../media/warning.ts';
@@ -173,8 +174,8 @@ export class HlsPackager implements MediaSink {
     return this.#rendition.has(uri) || [...this.#aligned.values()].some((aligned) => aligned.has(uri));
   }
 
-  /** A finished segment by its name in the playlist; null when unknown or expired. */
-  async segment(uri: string): Promise<Uint8Array | null> {
+  /** A finished segment by its name in the playlist, held by the caller; null when unknown or expired. */
+  async segment(uri: string): Promise<SegmentBody | null> {
     if (this.#rendition.has(uri)) return this.#rendition.segment(uri);
     for (const aligned of this.#aligned.values()) {
       if (aligned.has(uri)) return aligned.segment(uri);
@@ -238,6 +239,7 @@ export class HlsPackager implements MediaSink {
 
   /** Deletes every segment. The packager must not be used afterwards. */
   async discard(): Promise<void> {
+    this.#muxer.discard();
     const all = [this.#rendition, ...this.#aligned.values()];
     await Promise.all(all.map((rendition) => rendition.discard()));
   }
@@ -288,9 +290,10 @@ export class HlsPackager implements MediaSink {
     this.#segment = null;
     const closedAt = this.#options.clock.now();
     const duration = Math.min(end - segment.start, this.#limit());
-    const data = this.#muxer.endSegment(end);
+    const body = this.#muxer.endSegment(end);
     const { number, discontinuity, independent, start } = segment;
     if (duration <= 0) {
+      body.release();
       this.#observer?.segmentLost(number);
       return;
     }
@@ -305,7 +308,7 @@ export class HlsPackager implements MediaSink {
         programDateTime,
         discontinuity,
         independent,
-        data,
+        body,
         description: this.#describe(),
         closedAt,
       },

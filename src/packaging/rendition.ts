@@ -1,6 +1,7 @@
 import type { MediaWindow, SegmentInfo, Variant } from '../formats/m3u8/playlist.ts';
 import type { Clock } from '../media/clock.ts';
 import { SluiceError } from '../media/errors.ts';
+import type { SegmentBody } from '../media/segment-body.ts';
 import { type EpochMs, msFromTicks, secondsFromTicks } from '../media/time.ts';
 import { BandwidthMeter } from './bandwidth.ts';
 import { type ListedFigures, PackagingFigures } from './packaging-figures.ts';
@@ -34,9 +35,9 @@ export interface RenditionOptions {
   readonly figures?: PackagingFigures;
 }
 
-/** A segment as it comes out of a muxer. Its media sequence number is given when it is listed. */
+/** A segment as it comes out of a muxer, its body held by it. Its media sequence number is given when it is listed. */
 export interface FinishedSegment extends Omit<SegmentInfo, 'mediaSequence' | 'bytes'> {
-  readonly data: Uint8Array;
+  readonly body: SegmentBody;
   readonly description: RenditionDescription;
   /** When its last packet came. */
   readonly closedAt: EpochMs;
@@ -135,8 +136,8 @@ export class Rendition {
     return this.#history.has(uri);
   }
 
-  /** A finished segment by its name in the playlist; null when unknown or expired. */
-  async segment(uri: string): Promise<Uint8Array | null> {
+  /** A finished segment by its name in the playlist, held by the caller; null when unknown or expired. */
+  async segment(uri: string): Promise<SegmentBody | null> {
     return this.#history.has(uri) ? this.#options.store.get(this.#options.storePrefix + uri) : null;
   }
 
@@ -152,12 +153,13 @@ export class Rendition {
    * @returns false when so much waits for the store that this one is lost at once
    */
   add(segment: FinishedSegment, number: Numbering, listed: (segment: SegmentInfo | null) => void): boolean {
-    const { length } = segment.data;
+    const { length } = segment.body;
     if (this.#unstoredBytes + length > MAX_UNSTORED_BYTES) {
       this.#lose(
         new SluiceError('SLUICE_STORE_BUSY', `${this.#unstoredBytes} bytes wait for the store`),
         segment.uri,
       );
+      segment.body.release();
       return false;
     }
     this.#unstoredBytes += length;
@@ -190,15 +192,16 @@ export class Rendition {
     listed: (segment: SegmentInfo | null) => void,
   ): Promise<void> {
     const { clock, store, storePrefix, beforeListing } = this.#options;
-    const { data, description, closedAt, ...rest } = segment;
+    const { body, description, closedAt, ...rest } = segment;
+    const bytes = body.length;
     try {
-      await store.put(storePrefix + segment.uri, data);
+      await store.put(storePrefix + segment.uri, body);
     } catch (error) {
       this.#lose(error, segment.uri);
       listed(null);
       return;
     } finally {
-      this.#unstoredBytes -= data.length;
+      this.#unstoredBytes -= bytes;
     }
     const numbers = number(segment);
     if (numbers === null) {
@@ -206,7 +209,7 @@ export class Rendition {
       await this.#delete(segment.uri);
       return;
     }
-    const info: SegmentInfo = { ...rest, bytes: data.length, ...numbers };
+    const info: SegmentInfo = { ...rest, bytes, ...numbers };
     this.#bandwidth.add(info.bytes, info.duration, this.#history.window.targetDuration);
     this.#described = description;
     this.#history.append(info, clock.now());

@@ -1,3 +1,4 @@
+import type { SegmentBody } from '../media/segment-body.ts';
 import type { StreamState } from './rendition-state.ts';
 
 /**
@@ -8,11 +9,12 @@ export interface SegmentStore {
   /**
    * Resolves when the segment can be read by its name.
    *
+   * @param body from here on the store holds it, also when it throws
    * @throws SluiceError SLUICE_STORE_FULL
    */
-  put(name: string, data: Uint8Array): Promise<void>;
-  /** The whole segment, or null when it is not (or no longer) there. */
-  get(name: string): Promise<Uint8Array | null>;
+  put(name: string, body: SegmentBody): Promise<void>;
+  /** The whole segment, held by the caller, or null when it is not (or no longer) there. */
+  get(name: string): Promise<SegmentBody | null>;
   delete(name: string): Promise<void>;
   /** Size of all that is stored. */
   readonly bytes: number;

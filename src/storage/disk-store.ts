@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Clock } from '../media/clock.ts';
 import { SluiceError } from '../media/errors.ts';
+import { SegmentBody } from '../media/segment-body.ts';
 import type { EpochMs } from '../media/time.ts';
 import type { SegmentStore } from '../packaging/segment-store.ts';
 import { BodyCache } from './body-cache.ts';
@@ -100,7 +101,9 @@ export class DiskStore implements SegmentStore {
     return this.#sizes.get(folder)?.get(file) ?? null;
   }
 
-  async put(name: string, data: Uint8Array): Promise<void> {
+  async put(name: string, body: SegmentBody): Promise<void> {
+    // One piece is written in one call, and the disk may hold on to it after the write was given up.
+    const data = body.copyOut();
     const path = this.#segmentPath(name);
     if (path === null) throw new SluiceError('SLUICE_INTERNAL', `${name} is no name of a segment`);
     const bytes = this.#bytes + this.#reserved + data.length - (this.sizeOf(name) ?? 0);
@@ -122,7 +125,12 @@ export class DiskStore implements SegmentStore {
     this.#cache.set(name, data);
   }
 
-  async get(name: string): Promise<Uint8Array | null> {
+  async get(name: string): Promise<SegmentBody | null> {
+    const data = await this.#find(name);
+    return data && SegmentBody.of(data);
+  }
+
+  async #find(name: string): Promise<Uint8Array | null> {
     const path = this.#segmentPath(name);
     if (path === null) return null;
     const cached = this.#cache.get(name);

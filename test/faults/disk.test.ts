@@ -12,6 +12,7 @@ import { temporaryDirectory } from '../storage/support/folder.ts';
 import { makeGate } from '../storage/support/gate.ts';
 import { streamState } from '../storage/support/state.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { bytesOf } from '../support/segment-bytes.ts';
 
 const run = promisify(execFile);
 const SIZE = 512 * 1024;
@@ -47,7 +48,7 @@ async function fill(store: DiskStore, first: number): Promise<{ written: number[
 }
 
 async function whole(store: DiskStore, n: number): Promise<boolean> {
-  return Buffer.from(body(SIZE, n)).equals((await store.get(nameOf(n))) ?? new Uint8Array());
+  return (await bytesOf(store.get(nameOf(n))))?.equals(Buffer.alloc(SIZE, n)) ?? false;
 }
 
 describe('a real file system of 4 MB', () => {
@@ -81,7 +82,7 @@ describe('a real file system of 4 MB', () => {
     for (const n of written) expect(await whole(store, n)).toBe(true);
 
     // Not even a state fits any more: the old one stays, and it is told once.
-    await rejection(writeFile(join(directory, 'filler'), body(4 * MB)));
+    await rejection(writeFile(join(directory, 'filler'), Buffer.alloc(4 * MB, 1)));
     await state.save(2);
     await state.save(3);
     expect(state.errors).toEqual([expect.stringContaining('ENOSPC')]);
@@ -193,9 +194,9 @@ describe('a disk', () => {
           }
           broken = 'none';
           for (const n of [0, 1, 2, 3, 4]) {
-            const expected = held.has(n) ? Buffer.from(body(10, n)) : null;
-            const found = await store.get(nameOf(n));
-            expect(found === null ? null : Buffer.from(found)).toEqual(expected);
+            const expected = held.has(n) ? Buffer.alloc(10, n) : null;
+            const found = await bytesOf(store.get(nameOf(n)));
+            expect(found).toEqual(expected);
           }
           await store.put(nameOf(9), body(10, 9));
           const next = makeStore(directory);
@@ -270,8 +271,7 @@ describe('a disk', () => {
       clock,
       fs: faultyFs((operation) => (operation === 'writeFile' ? gate.closed : null)),
     });
-    const shared = body(MB);
-    const puts = Array.from({ length: 100 }, (_, n) => rejection(store.put(nameOf(n), shared)));
+    const puts = Array.from({ length: 100 }, (_, n) => rejection(store.put(nameOf(n), body(MB))));
     expect(store.waitingBytes).toBe(64 * MB);
     expect((await Promise.all(puts.slice(64))).every((code) => code === 'SLUICE_STORE_BUSY')).toBe(true);
     clock.advance(15_000);

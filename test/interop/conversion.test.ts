@@ -21,6 +21,7 @@ import { startTrackEncoder } from '../../src/transcode/track-encoder.ts';
 import { decode, run } from '../support/ffmpeg.ts';
 import { long } from '../support/long.ts';
 import { readClip } from '../support/paced-publisher.ts';
+import { bytesOf } from '../support/segment-bytes.ts';
 
 // Clips go through a stream, the conversion and the packager at their own pace, with real encoders.
 
@@ -106,7 +107,7 @@ async function convert(
   expect(faults).toEqual([]);
   expect(conversion.heldBytes).toBe(0);
   const { segments } = packager.rendition.window;
-  const bodies = await Promise.all(segments.map(({ uri }) => packager.segment(uri)));
+  const bodies = await Promise.all(segments.map(({ uri }) => bytesOf(packager.segment(uri))));
   return {
     bytes: Buffer.concat(bodies.map((body) => body ?? Buffer.alloc(0))),
     discontinuities: segments.filter(({ discontinuity }) => discontinuity).length,

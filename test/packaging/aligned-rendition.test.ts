@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { aacTrack } from '../../src/codecs/aac.ts';
+import type { SegmentBody } from '../../src/media/segment-body.ts';
 import { AlignedRendition } from '../../src/packaging/aligned-rendition.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -9,10 +10,10 @@ import { packetAt, segmentInfo } from './support.ts';
 class SlowStore extends MemoryStore {
   readonly #waiting: ((fault: Error | null) => void)[] = [];
 
-  override async put(name: string, data: Uint8Array): Promise<void> {
+  override async put(name: string, body: SegmentBody): Promise<void> {
     const fault = await new Promise<Error | null>((resolve) => this.#waiting.push(resolve));
     if (fault !== null) throw fault;
-    await super.put(name, data);
+    await super.put(name, body);
   }
 
   async take(fault: Error | null = null): Promise<void> {

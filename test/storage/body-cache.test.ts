@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { BodyCache } from '../../src/storage/body-cache.ts';
-import { body } from './support/disk.ts';
 
 it('holds what was used last, as much as fits', () => {
   const step = fc.record({
@@ -25,7 +24,7 @@ it('holds what was used last, as much as fits', () => {
           cache.delete(name);
           model = others;
         } else {
-          const data = body(bytes);
+          const data = Buffer.alloc(bytes);
           cache.set(name, data);
           model = bytes > 100 ? others : [...others, { name, data }];
           while (total() > 100) model.shift();
@@ -38,8 +37,8 @@ it('holds what was used last, as much as fits', () => {
 
 it('counts all that a view keeps alive', () => {
   const cache = new BodyCache(100);
-  cache.set('a', body(90).subarray(0, 10));
-  cache.set('b', body(200).subarray(0, 10));
+  cache.set('a', Buffer.alloc(90).subarray(0, 10));
+  cache.set('b', Buffer.alloc(200).subarray(0, 10));
   expect(cache.bytes).toBe(90);
   expect(cache.get('b')).toBeNull();
 });

@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import type { StreamState } from '../../src/packaging/rendition-state.ts';
 import { openStorage, type Storage, type StorageOptions } from '../../src/storage/open-storage.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { bytesOf } from '../support/segment-bytes.ts';
 import { body, rejection } from './support/disk.ts';
 import { temporaryDirectory } from './support/folder.ts';
 import { streamState } from './support/state.ts';
@@ -63,7 +64,7 @@ it('the disk gives back what the last process had', async () => {
   await first.release();
   const second = await open();
   expect(second.states).toEqual([state]);
-  expect(await second.store.get('live@test/s-9.ts')).toHaveLength(700);
+  expect(await bytesOf(second.store.get('live@test/s-9.ts'))).toHaveLength(700);
   await second.release();
 });
 

@@ -7,11 +7,13 @@ import { Stream, type StreamState } from '../../src/live/stream.ts';
 import type { SluiceError } from '../../src/media/errors.ts';
 import type { AnnouncedMedia } from '../../src/media/frame.ts';
 import type { Epoch, MediaSink, Packet } from '../../src/media/packet.ts';
+import type { SegmentBody } from '../../src/media/segment-body.ts';
 import { rtmpTimestampDelta } from '../../src/media/time.ts';
 import type { Warning } from '../../src/media/warning.ts';
 import { HlsPackager, type HlsPackagerOptions } from '../../src/packaging/hls-packager.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { FakeClock } from './fake-clock.ts';
+import { bytesOf } from './segment-bytes.ts';
 
 /** A tag of a clip and when it reaches the gateway, in ms after the first one. */
 export interface ClipTag extends FlvTag {
@@ -137,12 +139,12 @@ export class UnreliableStore extends MemoryStore {
   failingPuts = 0;
   failingDeletes = 0;
 
-  override async put(name: string, data: Uint8Array): Promise<void> {
+  override async put(name: string, body: SegmentBody): Promise<void> {
     if (this.failingPuts > 0) {
       this.failingPuts--;
       throw new Error('no space left');
     }
-    return super.put(name, data);
+    return super.put(name, body);
   }
 
   override async delete(name: string): Promise<void> {
@@ -273,7 +275,7 @@ export class Studio {
     const known = this.segments.at(-1)?.mediaSequence ?? -1;
     for (const segment of window.segments) {
       if (segment.mediaSequence <= known) continue;
-      const data = await this.packager.segment(segment.uri);
+      const data = await bytesOf(this.packager.segment(segment.uri));
       if (data === null) throw new Error(`${segment.uri} is listed but cannot be fetched`);
       this.segments.push({ ...segment, data });
     }

@@ -1,5 +1,6 @@
 import { ADTS_HEADER_SIZE, MAX_ADTS_PAYLOAD, writeAdtsHeader } from '../../codecs/aac.ts';
 import type { Packet } from '../../media/packet.ts';
+import type { SegmentBody } from '../../media/segment-body.ts';
 import { type Ticks, ticksFromMs, ticksFromSamples } from '../../media/time.ts';
 import type { AudioTrack, Track, VideoTrack } from '../../media/track.ts';
 import { AnnexBWriter } from './access-unit.ts';
@@ -79,7 +80,6 @@ export class TsMuxer {
 
   beginSegment(): void {
     this.#tables ??= this.#makeTables();
-    this.#packetizer.begin();
     this.#packetizer.writeSection(PID.PAT, this.#tables.pat);
     this.#packetizer.writeSection(PID.PMT, this.#tables.pmt);
     // The first PES packet of every segment carries a clock reference.
@@ -94,12 +94,19 @@ export class TsMuxer {
 
   /**
    * @param until decode time at which the next segment begins, or this one ends: clock references reach up to it
-   * @returns the finished segment, a whole number of 188-byte packets
+   * @returns the finished segment, a whole number of 188-byte packets, held by the caller
    */
-  endSegment(until: Ticks): Buffer {
+  endSegment(until: Ticks): SegmentBody {
     this.#flushAudio();
     this.#fillPcrGap(until);
     return this.#packetizer.take();
+  }
+
+  /** What there is of an open segment is not wanted. */
+  discard(): void {
+    this.#group = [];
+    this.#groupBytes = 0;
+    this.#packetizer.discard();
   }
 
   #makeTables(): { pat: Buffer; pmt: Buffer } {

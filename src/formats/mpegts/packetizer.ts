@@ -1,3 +1,4 @@
+import { BodyWriter, type SegmentBody } from '../../media/segment-body.ts';
 import type { Ticks } from '../../media/time.ts';
 import {
   ADAPTATION,
@@ -8,9 +9,13 @@ import {
   writePacketHeader,
 } from './wire.ts';
 
-const SMALLEST_CAPACITY = 64 * 1024;
-/** A working buffer this many times larger than the last segment is given back. */
-const LARGEST_SPARE = 4;
+/** Room for most keyframes. Larger ones get room of their own for as long as it takes to write them. */
+const BENCH_BYTES = 512 * 1024;
+/**
+ * Where PES packets are cut into TS packets, of all segments one after the other: so it stays in the processor's cache,
+ * and the memory of segments, which does not, is touched once.
+ */
+const BENCH = Buffer.allocUnsafeSlow(BENCH_BYTES);
 
 /** A PES packet about to be written: how long it is and which clock references it carries. */
 export interface PesShape {
@@ -33,53 +38,46 @@ export function packetCount(length: number, randomAccess: boolean, pcrCount: num
 }
 
 /**
- * Writes TS packets into a working buffer, which stays and has grown to what segments need, and hands over a copy of
- * exactly the right size: segments are kept for long, and room for the largest in each would be memory that nobody
- * counts. Continuity counters live as long as the packetizer, so they
- * run on across segments (ISO 13818-1 2.4.3.3).
+ * Writes TS packets into the body of a segment. Continuity counters live as long as the packetizer, so they run on across
+ * segments (ISO 13818-1 2.4.3.3).
  */
 export class Packetizer {
   readonly #counters = new Map<number, number>();
-  #out = Buffer.alloc(0);
-  #length = 0;
+  readonly #body = new BodyWriter();
+  /** Where the next PES packet is cut; nothing in it outlives a call from `begin` to `finish`. */
+  #bench = BENCH;
 
+  /** Of the segment so far. */
   get length(): number {
-    return this.#length;
+    return this.#body.length;
   }
 
-  /** Starts the next segment. */
-  begin(): void {
-    this.#length = 0;
+  /** Hands over the segment, held by the caller. */
+  take(): SegmentBody {
+    return this.#body.take();
   }
 
-  /** Hands over the segment. */
-  take(): Buffer {
-    const segment = Buffer.allocUnsafeSlow(this.#length);
-    this.#out.copy(segment, 0, 0, this.#length);
-    const spare = this.#out.length > LARGEST_SPARE * Math.max(SMALLEST_CAPACITY, this.#length);
-    if (spare) this.#out = Buffer.alloc(0);
-    this.#length = 0;
-    return segment;
+  /** The segment is not wanted. */
+  discard(): void {
+    this.#body.discard();
   }
 
   /** A table section in a packet of its own, padded with 0xff after it (sections are not stuffed otherwise). */
   writeSection(pid: number, section: Uint8Array): void {
-    this.#reserve(PACKET_SIZE);
-    const at = this.#length;
-    writePacketHeader(this.#out, at, pid, true, false, true, this.#nextCounter(pid));
-    this.#out[at + 4] = 0; // pointer_field
-    this.#out.set(section, at + 5);
-    this.#out.fill(0xff, at + 5 + section.length, at + PACKET_SIZE);
-    this.#length += PACKET_SIZE;
+    const out = BENCH;
+    writePacketHeader(out, 0, pid, true, false, true, this.#nextCounter(pid));
+    out[4] = 0; // pointer_field
+    out.set(section, 5);
+    out.fill(0xff, 5 + section.length, PACKET_SIZE);
+    this.#body.write(out, 0, PACKET_SIZE);
   }
 
   /** A packet with nothing but a clock reference. Its counter does not move: it has no payload. */
   writePcrOnly(pid: number, pcr: Ticks): void {
-    this.#reserve(PACKET_SIZE);
     const counter = ((this.#counters.get(pid) ?? 0) + 15) & 0x0f;
-    writePacketHeader(this.#out, this.#length, pid, false, true, false, counter);
-    writeAdaptation(this.#out, this.#length + 4, PACKET_PAYLOAD, ADAPTATION.PCR, pcr);
-    this.#length += PACKET_SIZE;
+    writePacketHeader(BENCH, 0, pid, false, true, false, counter);
+    writeAdaptation(BENCH, 4, PACKET_PAYLOAD, ADAPTATION.PCR, pcr);
+    this.#body.write(BENCH, 0, PACKET_SIZE);
   }
 
   /**
@@ -90,19 +88,19 @@ export class Packetizer {
    */
   beginPes(shape: PesShape): { out: Buffer; at: number } {
     const size = packetCount(shape.length, shape.randomAccess, shape.pcrCount) * PACKET_SIZE;
-    this.#reserve(size);
-    return { out: this.#out, at: this.#length + size - shape.length };
+    this.#bench = size <= BENCH_BYTES ? BENCH : Buffer.allocUnsafeSlow(size);
+    return { out: this.#bench, at: size - shape.length };
   }
 
   finishPes(shape: PesShape): void {
     const { pid, pcrCount } = shape;
     const count = packetCount(shape.length, shape.randomAccess, pcrCount);
-    const out = this.#out;
-    const end = this.#length + count * PACKET_SIZE;
+    const out = this.#bench;
+    const end = count * PACKET_SIZE;
     const high = pid >> 8;
     const low = pid & 0xff;
     let source = end - shape.length;
-    let at = this.#length;
+    let at = 0;
     let counter = this.#counters.get(pid) ?? 0;
     let pcrsWritten = 0;
     for (let index = 0; index < count; index++) {
@@ -141,21 +139,13 @@ export class Packetizer {
       at += PACKET_SIZE;
     }
     this.#counters.set(pid, counter);
-    this.#length = end;
+    this.#body.write(out, 0, end);
+    this.#bench = BENCH;
   }
 
   #nextCounter(pid: number): number {
     const counter = this.#counters.get(pid) ?? 0;
     this.#counters.set(pid, (counter + 1) & 0x0f);
     return counter;
-  }
-
-  #reserve(bytes: number): void {
-    if (this.#length + bytes <= this.#out.length) return;
-    const grown = Buffer.allocUnsafeSlow(
-      Math.max(SMALLEST_CAPACITY, Math.ceil((this.#length + bytes) * 1.2)),
-    );
-    this.#out.copy(grown, 0, 0, this.#length);
-    this.#out = grown;
   }
 }

@@ -2,12 +2,14 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import parseRange from 'range-parser';
 import type { PlayAttempt } from '../../access/gatekeeper.ts';
 import { renderMediaPlaylist, renderMultivariantPlaylist } from '../../formats/m3u8/playlist.ts';
+import type { SegmentBody } from '../../media/segment-body.ts';
 import type { HlsPackager } from '../../packaging/hls-packager.ts';
 import type { Rendition } from '../../packaging/rendition.ts';
 import { MEDIA_PLAYLIST, offeredVariants, renditionOf } from '../../packaging/variants.ts';
 import { sendNotFound } from './errors.ts';
 import { hlsAddresses } from './hls-address.ts';
 import { type Rendered, render } from './rendered.ts';
+import { sendBody } from './send-body.ts';
 
 export interface HlsRoutesOptions {
   readonly defaultApp: string;
@@ -90,10 +92,10 @@ export function hlsRoutes(app: FastifyInstance, options: HlsRoutesOptions): void
       }
       // Players may still be in the end of a stream that was published anew.
       for (const packager of packagers) {
-        const segment = await packager.segment(file);
-        if (segment === null) continue;
+        const body = await packager.segment(file);
+        if (body === null) continue;
         onRequest();
-        return sendSegment(request, reply, segment, file);
+        return sendSegment(request, reply, body, file);
       }
       if (files === undefined || packagers.length === 0) continue;
       const attempt = { app: application, name, query: queryOf(request.url), address: request.ip };
@@ -158,21 +160,27 @@ function sendPlaylist(
   return reply.send(gzip ? rendered.gzip : rendered.text);
 }
 
-function sendSegment(request: FastifyRequest, reply: FastifyReply, segment: Uint8Array, name: string) {
+function sendSegment(request: FastifyRequest, reply: FastifyReply, body: SegmentBody, name: string) {
+  const { length } = body;
   const etag = `"${name}"`;
   reply.header('cache-control', SEGMENT_CACHE).header('etag', etag).header('accept-ranges', 'bytes');
-  if (matches(request, etag)) return reply.code(304).send();
+  if (matches(request, etag)) {
+    body.release();
+    return reply.code(304).send();
+  }
   reply.type('video/mp2t');
   const { range } = request.headers;
   // Several ranges at once are answered with the whole segment, as RFC 9110 14.2 allows.
-  const ranges = range === undefined ? undefined : parseRange(segment.length, range);
-  if (ranges === -1) return reply.code(416).header('content-range', `bytes */${segment.length}`).send();
+  const ranges = range === undefined ? undefined : parseRange(length, range);
+  if (ranges === -1) {
+    body.release();
+    return reply.code(416).header('content-range', `bytes */${length}`).send();
+  }
   const [first] = Array.isArray(ranges) && ranges.type === 'bytes' && ranges.length === 1 ? ranges : [];
-  if (first === undefined) return reply.send(segment);
-  return reply
-    .code(206)
-    .header('content-range', `bytes ${first.start}-${first.end}/${segment.length}`)
-    .send(segment.subarray(first.start, first.end + 1));
+  if (first === undefined) return sendBody(request, reply, body, 0, length);
+  const { start, end } = first;
+  reply.code(206).header('content-range', `bytes ${start}-${end}/${length}`);
+  return sendBody(request, reply, body, start, end + 1);
 }
 
 function queryOf(url: string): string {

@@ -171,7 +171,7 @@ async function firstPictures(
   // One after the other: only one whole segment is in memory at a time.
   for (const { uri, independent } of segments) {
     const segment = independent ? await rendition.segment(uri) : null;
-    pictures.push(segment === null ? null : firstPicture(segment));
+    pictures.push(segment === null ? null : firstPicture(segment.copyOut()));
   }
   let last = pictures.find((picture) => picture !== null);
   if (last == null) throw NO_PICTURES;

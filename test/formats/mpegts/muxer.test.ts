@@ -17,7 +17,7 @@ const AUDIO = audioTrack();
 function segment(muxer: TsMuxer, packets: readonly Packet[]): Buffer {
   muxer.beginSegment();
   for (const packet of packets) muxer.write(packet);
-  return muxer.endSegment(packets.at(-1)?.dts ?? 0);
+  return muxer.endSegment(packets.at(-1)?.dts ?? 0).copyOut();
 }
 
 function muxerOf(video: VideoTrack | null, audio: AudioTrack | null): TsMuxer {
@@ -301,7 +301,7 @@ describe('clock references', () => {
         let sound = ORIGIN;
         let last = Number.NEGATIVE_INFINITY;
         const check = (until: number) => {
-          const { problems, pcrs } = analyseSegment(muxer.endSegment(until));
+          const { problems, pcrs } = analyseSegment(muxer.endSegment(until).copyOut());
           expect(problems.filter(({ check }) => check === 'M4')).toEqual([]);
           expect(pcrs[0]?.seconds).toBeGreaterThan(last);
           last = pcrs.at(-1)?.seconds ?? Number.NaN;
@@ -334,7 +334,7 @@ describe('clock references', () => {
         left = left.slice(data.length);
         muxer.beginSegment();
         for (const packet of data) muxer.write(packet);
-        return analysed(muxer.endSegment(left[0]?.dts ?? data.at(-1)?.dts ?? 0)).pcrs;
+        return analysed(muxer.endSegment(left[0]?.dts ?? data.at(-1)?.dts ?? 0).copyOut()).pcrs;
       });
       const steps = pcrs.slice(1).map(({ seconds }, index) => (seconds - (pcrs[index]?.seconds ?? 0)) * 1000);
       expect(steps.length).toBeGreaterThan(50);

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { SluiceError } from '../../../src/media/errors.ts';
+import { SegmentBody } from '../../../src/media/segment-body.ts';
 import { type DiskFs, diskFs } from '../../../src/storage/disk-fs.ts';
 import { DiskStore, type DiskStoreOptions } from '../../../src/storage/disk-store.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -17,9 +18,8 @@ export function makeStore(directory: string, options: Partial<DiskStoreOptions> 
   });
 }
 
-/** A body that is a buffer of its own, as segments are. */
-export function body(bytes: number, fill = 1): Uint8Array {
-  return new Uint8Array(bytes).fill(fill);
+export function body(bytes: number, fill = 1): SegmentBody {
+  return SegmentBody.of(Buffer.alloc(bytes, fill));
 }
 
 export function systemError(code: string): Error {

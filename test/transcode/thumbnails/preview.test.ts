@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SegmentInfo } from '../../../src/formats/m3u8/playlist.ts';
+import { SegmentBody } from '../../../src/media/segment-body.ts';
 import { firstPicture } from '../../../src/transcode/thumbnails/first-picture.ts';
 import type { PictureMaker, PictureTask } from '../../../src/transcode/thumbnails/picture-maker.ts';
 import { makePreviews, type PreviewedRendition } from '../../../src/transcode/thumbnails/preview.ts';
@@ -80,7 +81,7 @@ describe('a preview', () => {
       variant: (uri) => studio.packager.rendition.variant(uri),
       segment: async (uri) => {
         asked.push(uri);
-        return first.data;
+        return SegmentBody.of(first.data);
       },
     };
     return { described, asked };

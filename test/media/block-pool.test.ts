@@ -1,0 +1,90 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { BLOCK_BYTES, BlockPool } from '../../src/media/block-pool.ts';
+
+const MIB = 1024 * 1024;
+
+describe('BlockPool', () => {
+  it('never has a block in two hands', () => {
+    const step = fc.record({ take: fc.nat({ max: 300 }), give: fc.nat({ max: 300 }) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 10 }), (steps) => {
+        let twice = 0;
+        const pool = new BlockPool();
+        const held = new Map<string, Buffer>();
+        const keyOf = (block: Buffer) => `${idOf(block.buffer)}+${block.byteOffset}`;
+        for (const { take, give } of steps) {
+          for (let n = 0; n < take; n++) {
+            const block = pool.take();
+            if (held.has(keyOf(block)) || block.length !== BLOCK_BYTES) twice++;
+            held.set(keyOf(block), block);
+          }
+          // From anywhere, as segments of different streams expire.
+          const back = [...held].filter((_, index) => index % 3 !== 1).slice(0, give);
+          for (const [key] of back) held.delete(key);
+          pool.give(back.map(([, block]) => block));
+          expect(pool.bytesInUse).toBe(held.size * BLOCK_BYTES);
+        }
+        expect(twice).toBe(0);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('takes the block that was used last', () => {
+    const pool = new BlockPool();
+    const [first, second] = [pool.take(), pool.take()];
+    pool.give([second]);
+    expect(pool.take()).toBe(second);
+    pool.give([first]);
+    expect(pool.take()).toBe(first);
+  });
+
+  it('keeps an eighth of what is in use, and 8 MiB, for the next segments', () => {
+    const pool = new BlockPool();
+    const blocks = Array.from({ length: (400 * MIB) / BLOCK_BYTES }, () => pool.take());
+    pool.give(blocks.splice(0, (80 * MIB) / BLOCK_BYTES));
+    expect(pool.bytesInUse).toBe(320 * MIB);
+    // To the extent of 4 MiB.
+    expect(pool.reservedBytes).toBeGreaterThanOrEqual(40 * MIB);
+    expect(pool.reservedBytes).toBeLessThan(48 * MIB);
+    pool.give(blocks);
+    expect(pool.bytesInUse).toBe(0);
+    expect(pool.reservedBytes).toBeGreaterThanOrEqual(8 * MIB);
+    expect(pool.reservedBytes).toBeLessThan(16 * MIB);
+  });
+
+  it('moves together what a burst has left scattered', () => {
+    const pool = new BlockPool();
+    const burst = Array.from({ length: (256 * MIB) / BLOCK_BYTES }, () => pool.take());
+    const left = burst.filter((_, index) => index % 64 === 0);
+    pool.give(burst.filter((_, index) => index % 64 !== 0));
+    // Each of the few streams that are left replaces its segments one by one.
+    const live: Buffer[] = [...left];
+    for (let turn = 0; turn < 4; turn++) {
+      for (let n = 0; n < left.length; n++) {
+        const next = pool.take();
+        pool.give(live.splice(0, 1));
+        live.push(next);
+      }
+    }
+    expect(pool.bytesInUse).toBe(4 * MIB);
+    expect(pool.reservedBytes).toBeLessThan(16 * MIB);
+  });
+
+  it('refuses what is not its own', () => {
+    expect(() => new BlockPool().give([new BlockPool().take()])).toThrow(RangeError);
+  });
+});
+
+const ids = new WeakMap<ArrayBufferLike, number>();
+let nextId = 0;
+
+function idOf(memory: ArrayBufferLike): number {
+  let id = ids.get(memory);
+  if (id === undefined) {
+    id = nextId++;
+    ids.set(memory, id);
+  }
+  return id;
+}

@@ -1,0 +1,125 @@
+import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
+import { type AddressInfo, connect } from 'node:net';
+import { PassThrough, type Readable } from 'node:stream';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { afterEach, describe, expect, it } from 'vitest';
+import { BLOCK_BYTES, BlockPool } from '../../../src/media/block-pool.ts';
+import { BodyWriter, type SegmentBody } from '../../../src/media/segment-body.ts';
+import { sendBody } from '../../../src/servers/http/send-body.ts';
+
+const SIZE = 20 * BLOCK_BYTES + 1234;
+const BYTES = Buffer.from(
+  Uint32Array.from({ length: SIZE / 2 }, (_, index) => index * 2654435761).buffer,
+).subarray(0, SIZE);
+
+const apps: FastifyInstance[] = [];
+
+afterEach(async () => {
+  for (const app of apps.splice(0)) await app.close();
+});
+
+/** A server that sends `BYTES`, or a part of them, from a pool of its own. */
+async function serve(prepare: (app: FastifyInstance) => void = () => {}, http2 = false) {
+  const pool = new BlockPool();
+  const writer = new BodyWriter(pool);
+  const app = (http2 ? Fastify({ http2 }) : Fastify({ forceCloseConnections: true })) as FastifyInstance;
+  apps.push(app);
+  prepare(app);
+  const body = (): SegmentBody => {
+    writer.write(BYTES, 0, BYTES.length);
+    return writer.take();
+  };
+  app.get('/whole', (request, reply) => sendBody(request, reply, body(), 0, SIZE));
+  app.get('/part', (request, reply) => sendBody(request, reply, body(), 40_000, 300_000));
+  app.get('/nothing', (request, reply) => sendBody(request, reply, body(), 5, 5));
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  return { pool, port, url: `http://127.0.0.1:${port}` };
+}
+
+describe('sendBody', () => {
+  it.each([
+    ['whole', 0, SIZE],
+    ['part', 40_000, 300_000],
+    ['nothing', 5, 5],
+  ])('sends the %s and gives the memory back', async (name, start, end) => {
+    const { pool, url } = await serve();
+    const response = await fetch(`${url}/${name}`);
+    expect(Buffer.from(await response.arrayBuffer()).equals(BYTES.subarray(start, end))).toBe(true);
+    expect(response.headers.get('content-length')).toBe(String(end - start));
+    await expect.poll(() => pool.bytesInUse).toBe(0);
+  });
+
+  it('answers HEAD with the length only', async () => {
+    const { pool, url } = await serve();
+    const response = await fetch(`${url}/whole`, { method: 'HEAD' });
+    expect(response.headers.get('content-length')).toBe(String(SIZE));
+    expect((await response.arrayBuffer()).byteLength).toBe(0);
+    await expect.poll(() => pool.bytesInUse).toBe(0);
+  });
+
+  it('keeps the memory for a viewer that does not read, and has it back when it leaves', async () => {
+    const { pool, port } = await serve();
+    const viewer = connect(port, '127.0.0.1');
+    await once(viewer, 'connect');
+    viewer.pause();
+    // More than the kernel takes for somebody who does not read.
+    const count = 16;
+    viewer.write('GET /whole HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(count));
+    await expect.poll(() => pool.bytesInUse).toBeGreaterThan(BYTES.length);
+    viewer.resetAndDestroy();
+    await expect.poll(() => pool.bytesInUse).toBe(0);
+  });
+
+  it('sends what stands in line on a connection one after the other', async () => {
+    const { pool, port } = await serve();
+    const viewer = connect(port, '127.0.0.1');
+    const chunks: Buffer[] = [];
+    viewer.on('data', (chunk) => chunks.push(chunk));
+    viewer.write('GET /whole HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(14));
+    viewer.write('GET /part HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    await once(viewer, 'close');
+    const all = Buffer.concat(chunks);
+    let position = 0;
+    for (const expected of [...Array<Buffer>(14).fill(BYTES), BYTES.subarray(40_000, 300_000)]) {
+      const start = all.indexOf('\r\n\r\n', position) + 4;
+      expect(all.subarray(start, start + expected.length).equals(expected)).toBe(true);
+      position = start + expected.length;
+    }
+    expect(position).toBe(all.length);
+    await expect.poll(() => pool.bytesInUse).toBe(0);
+  });
+
+  it('lets the hooks of an app read it as any stream', async () => {
+    const { pool, url } = await serve((app) =>
+      app.addHook('onSend', async (_request, _reply, payload) =>
+        (payload as Readable).compose(new PassThrough()),
+      ),
+    );
+    const response = await fetch(`${url}/whole`);
+    expect(Buffer.from(await response.arrayBuffer()).equals(BYTES)).toBe(true);
+    await expect.poll(() => pool.bytesInUse).toBe(0);
+  });
+
+  it('has the memory back when a hook answers something else', async () => {
+    const { pool, url } = await serve((app) =>
+      app.addHook('onSend', async () => {
+        throw new Error('no');
+      }),
+    );
+    expect((await fetch(`${url}/whole`)).status).toBe(500);
+    await expect.poll(() => pool.bytesInUse).toBe(0);
+  });
+
+  it('copies for HTTP/2', async () => {
+    const { pool, url } = await serve(undefined, true);
+    const session = connectHttp2(url);
+    const stream = session.request({ ':path': '/part' });
+    const chunks: Buffer[] = [];
+    for await (const chunk of stream) chunks.push(chunk);
+    session.close();
+    expect(Buffer.concat(chunks).equals(BYTES.subarray(40_000, 300_000))).toBe(true);
+    expect(pool.bytesInUse).toBe(0);
+  });
+});
