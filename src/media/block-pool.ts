@@ -3,15 +3,20 @@
  * beside it.
  */
 export const BLOCK_BYTES = 32 * 1024;
-/** Blocks come in extents, which malloc takes from the kernel one by one: they leave no holes between small things. */
-const EXTENT_BLOCKS = 128;
+/**
+ * Blocks come in extents of 33 MiB: from 32 MiB on glibc takes each from the kernel and gives it back, while smaller ones
+ * may leave holes in its heap that nobody has a use for. What was never used of an extent takes no memory.
+ */
+const EXTENT_BLOCKS = 33 * 32;
 
-/** Kept in any case: 8 MiB. */
-const SMALLEST_RESERVE = 256;
+/** Kept in any case: 2 MiB. */
+const SMALLEST_RESERVE = 64;
 /** … and beyond that, this part of what is in use: streams begin and end their segments at different times. */
 const RESERVED_PART = 1 / 8;
 
 interface Extent {
+  /** Counts up. */
+  readonly age: number;
   readonly memory: ArrayBufferLike;
   readonly free: Buffer[];
 }
@@ -22,8 +27,9 @@ interface Extent {
  */
 export class BlockPool {
   readonly #extents = new Map<ArrayBufferLike, Extent>();
-  /** Those with a free block, the one used last at the end. */
+  /** Those with a free block, the oldest first: it is used first, so that after a burst the younger ones run empty. */
   readonly #open: Extent[] = [];
+  #made = 0;
   #free = 0;
   #inUse = 0;
 
@@ -39,10 +45,10 @@ export class BlockPool {
 
   /** What is in it is left over from somebody else: only what was written since may be read. */
   take(): Buffer {
-    const extent = this.#open.at(-1) ?? this.#extend();
+    const extent = this.#open[0] ?? this.#extend();
     const block = extent.free.pop();
     if (block === undefined) throw new RangeError('an extent without a free block is open');
-    if (extent.free.length === 0) this.#open.pop();
+    if (extent.free.length === 0) this.#open.shift();
     this.#free--;
     this.#inUse++;
     return block;
@@ -56,18 +62,23 @@ export class BlockPool {
       const extent = this.#extents.get(block.buffer);
       if (extent === undefined) throw new RangeError('a block of another pool');
       extent.free.push(block);
-      if (extent.free.length === 1) this.#open.push(extent);
+      if (extent.free.length === 1) this.#reopen(extent);
     }
     this.#shrink();
+  }
+
+  #reopen(extent: Extent): void {
+    const younger = this.#open.findIndex(({ age }) => age > extent.age);
+    this.#open.splice(younger < 0 ? this.#open.length : younger, 0, extent);
   }
 
   #extend(): Extent {
     const memory = Buffer.allocUnsafeSlow(EXTENT_BLOCKS * BLOCK_BYTES);
     const free: Buffer[] = [];
-    // The first one is taken first: of an extent that is hardly used only that much is real.
+    // The first one is taken first, so that the end stays unused for as long as possible.
     for (let end = memory.length; end > 0; end -= BLOCK_BYTES)
       free.push(memory.subarray(end - BLOCK_BYTES, end));
-    const extent = { memory: memory.buffer, free };
+    const extent = { age: this.#made++, memory: memory.buffer, free };
     this.#extents.set(memory.buffer, extent);
     this.#open.push(extent);
     this.#free += EXTENT_BLOCKS;
@@ -78,7 +89,7 @@ export class BlockPool {
   #shrink(): void {
     const reserve = Math.max(SMALLEST_RESERVE, this.#inUse * RESERVED_PART);
     while (this.#free - EXTENT_BLOCKS >= reserve) {
-      const index = this.#open.findIndex(({ free }) => free.length === EXTENT_BLOCKS);
+      const index = this.#open.findLastIndex(({ free }) => free.length === EXTENT_BLOCKS);
       const [extent] = index < 0 ? [] : this.#open.splice(index, 1);
       if (extent === undefined) return;
       this.#extents.delete(extent.memory);

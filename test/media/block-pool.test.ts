@@ -40,36 +40,33 @@ describe('BlockPool', () => {
     expect(pool.take()).toBe(first);
   });
 
-  it('keeps an eighth of what is in use, and 8 MiB, for the next segments', () => {
+  it('keeps an eighth of what is in use for the next segments', () => {
     const pool = new BlockPool();
-    const blocks = Array.from({ length: (400 * MIB) / BLOCK_BYTES }, () => pool.take());
-    pool.give(blocks.splice(0, (80 * MIB) / BLOCK_BYTES));
-    expect(pool.bytesInUse).toBe(320 * MIB);
-    // To the extent of 4 MiB.
-    expect(pool.reservedBytes).toBeGreaterThanOrEqual(40 * MIB);
-    expect(pool.reservedBytes).toBeLessThan(48 * MIB);
+    const blocks = Array.from({ length: (800 * MIB) / BLOCK_BYTES }, () => pool.take());
+    pool.give(blocks.splice(0, (160 * MIB) / BLOCK_BYTES));
+    expect(pool.bytesInUse).toBe(640 * MIB);
+    // To the extent of 33 MiB.
+    expect(pool.reservedBytes).toBeGreaterThanOrEqual(80 * MIB);
+    expect(pool.reservedBytes).toBeLessThan((80 + 33) * MIB);
     pool.give(blocks);
     expect(pool.bytesInUse).toBe(0);
-    expect(pool.reservedBytes).toBeGreaterThanOrEqual(8 * MIB);
-    expect(pool.reservedBytes).toBeLessThan(16 * MIB);
+    expect(pool.reservedBytes).toBe(33 * MIB);
   });
 
   it('moves together what a burst has left scattered', () => {
     const pool = new BlockPool();
-    const burst = Array.from({ length: (256 * MIB) / BLOCK_BYTES }, () => pool.take());
-    const left = burst.filter((_, index) => index % 64 === 0);
+    const burst = Array.from({ length: (320 * MIB) / BLOCK_BYTES }, () => pool.take());
+    const live = burst.filter((_, index) => index % 64 === 0);
     pool.give(burst.filter((_, index) => index % 64 !== 0));
-    // Each of the few streams that are left replaces its segments one by one.
-    const live: Buffer[] = [...left];
-    for (let turn = 0; turn < 4; turn++) {
-      for (let n = 0; n < left.length; n++) {
-        const next = pool.take();
-        pool.give(live.splice(0, 1));
-        live.push(next);
-      }
+    expect(pool.reservedBytes).toBeGreaterThan(300 * MIB);
+    // The few streams that are left replace their segments one by one.
+    for (let turn = live.length; turn > 0; turn--) {
+      const next = pool.take();
+      pool.give(live.splice(0, 1));
+      live.push(next);
     }
-    expect(pool.bytesInUse).toBe(4 * MIB);
-    expect(pool.reservedBytes).toBeLessThan(16 * MIB);
+    expect(pool.bytesInUse).toBe(5 * MIB);
+    expect(pool.reservedBytes).toBe((33 - 5) * MIB);
   });
 
   it('refuses what is not its own', () => {
