@@ -2,6 +2,7 @@ import type { Clock } from './clock.ts';
 import type { AnnouncedMedia } from './frame.ts';
 import type { InterleavedPacket } from './interleaver.ts';
 import { type EpochReason, type MediaSink, PACKET_OVERHEAD_BYTES, type Packet } from './packet.ts';
+import { PerTrack } from './per-track.ts';
 import { msFromTicks, type Ticks, ticksFromMs, ticksFromSeconds } from './time.ts';
 import type { Track } from './track.ts';
 
@@ -43,7 +44,7 @@ export class EpochGate {
   #held: Packet[] | null = [];
   #heldBytes = 0;
   #tracks: readonly Track[] = [];
-  readonly #seen = new Map<string, { track: Track; last: Ticks }>();
+  readonly #seen = new PerTrack<{ track: Track; last: Ticks }>();
   #pending: EpochReason | null;
   #openedAt: Ticks = Number.NEGATIVE_INFINITY;
   #newest: Ticks = Number.NEGATIVE_INFINITY;
@@ -72,7 +73,7 @@ export class EpochGate {
     else if (packet.keyframe) this.#seen.set(packet.track.id, { track: packet.track, last: packet.dts });
     if (this.#held !== null) {
       // Before its first keyframe a track cannot be decoded, now or later.
-      if (this.#seen.has(packet.track.id)) this.#hold(packet);
+      if (known !== undefined || packet.keyframe) this.#hold(packet);
       else this.#drops.beforeKeyframe++;
       return;
     }

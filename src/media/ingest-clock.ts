@@ -1,4 +1,5 @@
 import type { Frame } from './frame.ts';
+import { PerTrack } from './per-track.ts';
 import { msFromTicks, rtmpTimestampDelta, type Ticks, ticksFromMs, ticksFromSeconds } from './time.ts';
 
 /** A step back of up to this much is reordering or a second clock in the encoder, not a new timeline. */
@@ -30,7 +31,7 @@ interface TrackClock {
  * output: time continues one frame after the last, and the first frame after it is flagged.
  */
 export class IngestClock {
-  readonly #tracks = new Map<string, TrackClock>();
+  readonly #tracks = new PerTrack<TrackClock>();
   readonly #emit: (frame: Frame, dts: Ticks, jumped: boolean) => void;
   readonly #origin: Ticks;
   /** Newest accepted timestamp of any track: what a new or resuming track is placed against. */

@@ -5,6 +5,7 @@ import type { AnnouncedMedia, Frame } from './frame.ts';
 import { IngestClock } from './ingest-clock.ts';
 import { Interleaver } from './interleaver.ts';
 import type { EpochReason, Packet } from './packet.ts';
+import { PerTrack } from './per-track.ts';
 import { type Ticks, ticksFromMs, ticksFromSamples, ticksFromSeconds } from './time.ts';
 
 /** A composition offset beyond this is garbage, not a reordering depth. */
@@ -29,8 +30,8 @@ export class Timeline {
   readonly #ingestClock: IngestClock;
   readonly #interleaver: Interleaver;
   readonly #gate: EpochGate;
-  readonly #audioClocks = new Map<string, AudioClock>();
-  readonly #videoClocks = new Map<string, VideoClock>();
+  readonly #audioClocks = new PerTrack<AudioClock>();
+  readonly #videoClocks = new PerTrack<VideoClock>();
 
   constructor(sink: EpochSink, options: TimelineOptions) {
     const drops = options.drops ?? { beforeKeyframe: 0, undeclaredTrack: 0 };

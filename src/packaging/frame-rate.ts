@@ -16,9 +16,12 @@ export class FrameRateMeter {
   readonly #intervals = new Float64Array(MEMORY);
   #count = 0;
   #last: Ticks | null = null;
+  /** What was measured last, and how many intervals there were then. */
+  #known: { readonly rate: number | null; readonly count: number } = { rate: null, count: 0 };
 
   reset(): void {
     this.#count = 0;
+    this.#known = { rate: null, count: 0 };
     this.#last = null;
   }
 
@@ -37,8 +40,17 @@ export class FrameRateMeter {
     return deviation(nearest) <= TOLERANCE ? nearest : measured;
   }
 
-  /** The mean of the usual intervals: encoders start unevenly and drop frames when the network is slow. */
+  /** Sorting is dear, so once the memory is full it is done again only when all in it is new. */
   #measured(): number | null {
+    const { count } = this.#known;
+    if (this.#count < MEMORY || this.#count - count >= MEMORY) {
+      this.#known = { rate: this.#measure(), count: this.#count };
+    }
+    return this.#known.rate;
+  }
+
+  /** The mean of the usual intervals: encoders start unevenly and drop frames when the network is slow. */
+  #measure(): number | null {
     const intervals = this.#intervals.slice(0, Math.min(this.#count, MEMORY)).sort();
     const median = intervals[intervals.length >> 1];
     if (median === undefined) return null;

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { renderMediaPlaylist, renderMultivariantPlaylist } from '../formats/m3u8/playlist.ts';
 import type { Stream } from '../live/stream.ts';
 import { streamFolder } from '../live/stream-name.ts';
@@ -17,11 +17,6 @@ const SHORTEST_AFTERLIFE_MS = 10_000;
 const MAX_STREAM_BYTES = 1024 * 1024 * 1024;
 /** Ended streams whose numbers are remembered; publishers choose the names. */
 const MAX_REMEMBERED = 10_000;
-/**
- * Segment names are all that protects the segments of a stream that needs a signed URL. Each has a secret of its own: who
- * was let in once must not know the next ones.
- */
-const SECRET_BYTES = 12;
 
 /** The settings of one application. */
 export type HlsSettings = Pick<
@@ -116,7 +111,7 @@ export class HlsOutputs {
       storePrefix: `${folder}/`,
       maxBytes: MAX_STREAM_BYTES,
       segmentName: (number, rendition) => {
-        const name = `${Math.floor(now).toString(36)}-${number}-${randomBytes(SECRET_BYTES).toString('hex')}.ts`;
+        const name = `${Math.floor(now).toString(36)}-${number}-${secret()}.ts`;
         return rendition === undefined ? name : `${rendition}-${name}`;
       },
       // A playlist that goes on cannot have a hole in its numbers. A new one starts at the seconds since 1970: they
@@ -262,8 +257,9 @@ export class HlsOutputs {
 
   #writePlaylists(stream: Stream, packager: HlsPackager): void {
     const { playlistFiles: files, isOpen } = this.#options;
+    if (files === null || !isOpen(stream.app)) return;
     const variants = offeredVariants(packager, (file) => `${stream.name}/${file}`);
-    if (files === null || variants.length === 0 || !isOpen(stream.app)) return;
+    if (variants.length === 0) return;
     const folder = folderOf(stream);
     files.putPlaylist(`${folder}/${MEDIA_PLAYLIST}`, renderMediaPlaylist(packager.rendition.window));
     for (const [name, { current }] of packager.aligned) {
@@ -272,6 +268,14 @@ export class HlsOutputs {
     }
     files.putPlaylist(`${folder}/${MULTIVARIANT_PLAYLIST}`, renderMultivariantPlaylist(variants));
   }
+}
+
+/**
+ * Segment names are all that protects the segments of a stream that needs a signed URL. Each has a secret of its own: who
+ * was let in once must not know the next ones. 122 random bits; Node makes them for many UUIDs at a time.
+ */
+function secret(): string {
+  return randomUUID().replaceAll('-', '');
 }
 
 function numbersOf(packager: HlsPackager | undefined): Numbers {

@@ -19,6 +19,7 @@ import { WallAnchor } from './wall-anchor.ts';
 /** Larger segments are cut wherever they are; nobody can play a rate this high over HTTP anyway. */
 const MAX_SEGMENT_BYTES = 50 * 1024 * 1024;
 const DEFAULT_FRAME = ticksFromSeconds(0.04);
+const LONGEST_FRAME = ticksFromSeconds(1);
 
 export interface HlsPackagerOptions extends RenditionOptions {
   /** What a segment is called, by its number, and in which aligned rendition. Never the same twice, for all times. */
@@ -61,6 +62,8 @@ interface OpenSegment {
  */
 export class HlsPackager implements MediaSink {
   readonly #options: HlsPackagerOptions;
+  /** Looked at for each packet. */
+  readonly #maxBytes: number;
   readonly #muxer = new TsMuxer();
   readonly #segmenter: Segmenter;
   readonly #rendition: Rendition;
@@ -81,12 +84,14 @@ export class HlsPackager implements MediaSink {
   /** The next segment does not continue the last one. */
   #interrupted = false;
   #announcedKeyframeInterval: Ticks | null = null;
-  #lastFrame: { track: Track; dts: Ticks } | null = null;
+  /** Decode time of the newest picture; not a number when the next distance means nothing. */
+  #lastPicture: Ticks = Number.NaN;
   #forcedCuts = 0;
   #observer: CutObserver | null = null;
 
   constructor(options: HlsPackagerOptions) {
     this.#options = options;
+    this.#maxBytes = options.maxBytes;
     this.#segmenter = new Segmenter(
       ticksFromSeconds(options.segmentDuration),
       longestSegment(options.maxSegmentDuration),
@@ -191,13 +196,13 @@ export class HlsPackager implements MediaSink {
     this.#muxer.setTracks({ video: this.#video, audio: this.#audio });
     this.#anchor.reset(epoch.start, epoch.startedAt);
     this.#frameRate.reset();
-    this.#lastFrame = null;
+    this.#lastPicture = Number.NaN;
     this.#interrupted = this.#nextNumber > this.#options.firstMediaSequence || this.#options.resume !== null;
   }
 
   packet(packet: Packet): void {
     if (!this.carries(packet.track)) return;
-    if (this.#rendition.bytes + this.#muxer.segmentBytes > this.#options.maxBytes) {
+    if (this.#rendition.bytes + this.#muxer.segmentBytes > this.#maxBytes) {
       throw new SluiceError('SLUICE_RTMP_LIMIT', 'the stream holds more bytes than its segments may');
     }
     const leading = this.#video ?? this.#audio;
@@ -277,11 +282,9 @@ export class HlsPackager implements MediaSink {
   /** How long this frame is shown: by its samples for audio, as long as the one before it for video. */
   #frameDuration(track: Track, dts: Ticks): number {
     if (track.kind === 'audio') return Math.round(ticksFromSamples(track.samplesPerFrame, track.sampleRate));
-    const last = this.#lastFrame;
-    this.#lastFrame = { track, dts };
-    return last === null || last.track !== track
-      ? DEFAULT_FRAME
-      : Math.min(dts - last.dts, ticksFromSeconds(1));
+    const distance = dts - this.#lastPicture;
+    this.#lastPicture = dts;
+    return Number.isNaN(distance) ? DEFAULT_FRAME : Math.min(distance, LONGEST_FRAME);
   }
 
   #finishSegment(end: Ticks): void {

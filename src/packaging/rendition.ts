@@ -192,12 +192,12 @@ export class Rendition {
     listed: (segment: SegmentInfo | null) => void,
   ): Promise<void> {
     const { clock, store, storePrefix, beforeListing } = this.#options;
-    const { body, description, closedAt, ...rest } = segment;
+    const { uri, body, duration, programDateTime, independent, description, closedAt } = segment;
     const bytes = body.length;
     try {
-      await store.put(storePrefix + segment.uri, body);
+      await store.put(storePrefix + uri, body);
     } catch (error) {
-      this.#lose(error, segment.uri);
+      this.#lose(error, uri);
       listed(null);
       return;
     } finally {
@@ -206,10 +206,12 @@ export class Rendition {
     const numbers = number(segment);
     if (numbers === null) {
       listed(null);
-      await this.#delete(segment.uri);
+      await this.#delete(uri);
       return;
     }
-    const info: SegmentInfo = { ...rest, bytes, ...numbers };
+    const { mediaSequence, discontinuity } = numbers;
+    // Spelt out, not spread: objects of one shape are what all that reads playlists is quick with.
+    const info = { mediaSequence, uri, duration, bytes, programDateTime, discontinuity, independent };
     this.#bandwidth.add(info.bytes, info.duration, this.#history.window.targetDuration);
     this.#described = description;
     this.#history.append(info, clock.now());

@@ -81,7 +81,8 @@ export class SegmentHistory {
       segments.shift();
     }
     this.#duration = duration;
-    this.#window = { ...this.#window, discontinuitySequence, segments };
+    const { targetDuration, ended } = this.#window;
+    this.#window = { targetDuration, discontinuitySequence, segments, ended };
   }
 
   end(): void {

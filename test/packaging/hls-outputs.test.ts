@@ -75,7 +75,7 @@ describe('HlsOutputs', () => {
     const { outputs, publish } = rig();
     const { stream } = await publish(20);
     const names = outputs.of(stream)?.rendition.window.segments.map(({ uri }) => uri) ?? [];
-    const secrets = names.map((name) => /^[0-9a-z]+-\d+-([0-9a-f]{24})\.ts$/.exec(name)?.[1]);
+    const secrets = names.map((name) => /^[0-9a-z]+-\d+-([0-9a-f]{32})\.ts$/.exec(name)?.[1]);
     expect(secrets).not.toContain(undefined);
     expect(new Set(secrets).size).toBe(6);
   });

@@ -95,9 +95,8 @@ export class FlvDemuxer {
     const idr = (unit & ACCESS_UNIT.IDR) !== 0;
     if (idr) this.#sawIdr.add(number);
     // Open GOPs mark their entry points; streams that never send an IDR still have a place to start.
-    const entry = (unit & ACCESS_UNIT.RECOVERY_POINT) !== 0 || !this.#sawIdr.has(number);
-    const keyframe = idr || (part.keyframe && entry);
-    this.#emitVideo(timestamp, part, track, keyframe);
+    const isEntry = () => (unit & ACCESS_UNIT.RECOVERY_POINT) !== 0 || !this.#sawIdr.has(number);
+    this.#emitVideo(timestamp, part, track, idr || (part.keyframe && isEntry()));
   }
 
   /** Parameter sets inside the access unit win over the sequence header; a changed SPS is a changed track. */

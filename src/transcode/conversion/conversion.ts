@@ -377,7 +377,9 @@ class TrackwiseConversion implements Conversion {
   #view({ converters }: Plan, { track, policy, reason }: TrackDecision): TrackConversion {
     const converter = converters.get(track);
     return {
-      ...{ trackId: track.id, policy, reason },
+      trackId: track.id,
+      policy,
+      reason,
       state: converter?.state ?? (policy === 'transcode' ? 'waiting' : null),
       error: converter?.error ?? null,
       dropped: converter?.dropped ?? 0,
