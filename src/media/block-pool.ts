@@ -12,7 +12,7 @@ const EXTENT_BLOCKS = 33 * 32;
 /** Kept in any case: 2 MiB. */
 const SMALLEST_RESERVE = 64;
 /** … and beyond that, this part of what is in use: streams begin and end their segments at different times. */
-const RESERVED_PART = 1 / 8;
+const RESERVED_PART = 1 / 32;
 
 interface Extent {
   /** Counts up. */

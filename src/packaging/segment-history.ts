@@ -89,10 +89,10 @@ export class SegmentHistory {
     this.#window = { ...this.#window, ended: true };
   }
 
-  /** Segments whose time is over; they are forgotten here and can be deleted. */
+  /** Segments whose time is over, in the order in which they left the list; they are forgotten here and can be deleted. */
   takeExpired(now: EpochMs): string[] {
-    const expired = this.#retired.filter((segment) => segment.until <= now);
-    if (expired.length > 0) this.#retired = this.#retired.filter((segment) => segment.until > now);
+    const left = this.#retired.findIndex((segment) => segment.until > now);
+    const expired = this.#retired.splice(0, left < 0 ? this.#retired.length : left);
     for (const segment of expired) this.#bytes -= segment.bytes;
     return expired.map((segment) => segment.uri);
   }
