@@ -1,19 +1,19 @@
 import { EventEmitter } from 'node:events';
-import { readFileSync } from 'node:fs';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import { pino } from 'pino';
-import { isInRanges, isLoopback } from './access/address-rules.ts';
+import { isInRanges } from './access/address-rules.ts';
 import { Gatekeeper } from './access/gatekeeper.ts';
+import { anybodyCanPublish } from './access/open-port.ts';
 import { type ConfigChanges, changesBetween } from './config/changes.ts';
 import { parseConfig } from './config/load.ts';
-import { type ApplicationSettings, type Config, type ConfigInput, settingsOf } from './config/schema.ts';
+import type { Config, ConfigInput } from './config/schema.ts';
+import { SettingsByApp } from './config/settings-by-app.ts';
+import type { Gateway, GatewayAddress, GatewayOptions } from './gateway-interface.ts';
 import { type Hooks, makeHooks } from './hooks/hooks.ts';
 import { type StreamHooks, streamHooks } from './hooks/stream-hooks.ts';
-import type { SlateChoice } from './live/slate.ts';
 import type { Stream } from './live/stream.ts';
 import { StreamRegistry } from './live/stream-registry.ts';
 import { SluiceError } from './media/errors.ts';
-import type { Epoch } from './media/packet.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
 import type { HlsPackager } from './packaging/hls-packager.ts';
 import { PackagingFigures } from './packaging/packaging-figures.ts';
@@ -32,15 +32,17 @@ import { startDemo } from './servers/rtmp/demo-publisher.ts';
 import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
 import { type GatewayEvents, type Logger, StreamReporter } from './servers/stream-reporter.ts';
 import { systemClock } from './servers/system-clock.ts';
+import { within } from './servers/within.ts';
 import { openStorage, type Storage } from './storage/open-storage.ts';
 import { type FfmpegFinder, makeFfmpegFinder } from './transcode/ffmpeg/finder.ts';
-import { SlatePictures } from './transcode/slate-picture.ts';
+import { reportFfmpeg } from './transcode/ffmpeg/report.ts';
+import { makeSlates, type Slates } from './transcode/slates.ts';
 import { makePictureMaker, type PictureMaker } from './transcode/thumbnails/picture-maker.ts';
 import { makePreviews, type Previews } from './transcode/thumbnails/preview.ts';
 import { makeThumbnails, type Thumbnails } from './transcode/thumbnails/thumbnails.ts';
 import { Transcoding } from './transcode/transcoding.ts';
+import { VERSION } from './version.ts';
 
-const VERSION = readVersion();
 /** Application whose streams are at `/hls/<name>.m3u8`. */
 export const DEFAULT_APP = 'live';
 const DEMO_KEY = 'demo';
@@ -51,47 +53,10 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const ENCODERS_CLOSE_MS = 2000;
 /** On shutdown commands of hooks get this long from its beginning. */
 const HOOKS_CLOSE_MS = 4000;
+const PUBLISH_OPEN =
+  'anybody who reaches the RTMP port can publish: set publish.keys (`sluice key <name>` makes one), publish.allow or callback.url';
 const WARNING_CHECK_MS = 1000;
 const VIEWER_MEMORY_MS = 10_000;
-
-export interface GatewayOptions {
-  /** Where lifecycle lines go; nowhere by default when embedded. */
-  readonly logger?: Logger;
-}
-
-/** Ports in use; null for what is not listening. */
-export interface GatewayAddress {
-  readonly rtmpPort: number | null;
-  readonly httpPort: number | null;
-}
-
-/** A running or startable gateway. */
-export interface Gateway extends EventEmitter<GatewayEvents> {
-  /**
-   * Opens the RTMP port, and the HTTP port unless {@link Gateway.plugin} was registered in an app of yours. Calling it
-   * again returns the same promise.
-   *
-   * @throws SluiceError SLUICE_PORT_UNAVAILABLE
-   */
-  start(): Promise<GatewayAddress>;
-  /**
-   * Stops accepting, finishes segments, ends playlists, lets viewers fetch them, and closes; within 5 s. Calling it
-   * again returns the same promise.
-   */
-  close(): Promise<void>;
-  /**
-   * Takes new settings without dropping anybody. Streams that exist keep their segment settings.
-   *
-   * @returns what holds now, and what will only hold after a restart
-   * @throws SluiceError SLUICE_CONFIG_INVALID; the old settings stay
-   */
-  reconfigure(config: ConfigInput): ConfigChanges;
-  /** Fastify plugin with everything under a prefix of your app: `await app.register(gateway.plugin, { prefix })`. */
-  readonly plugin: FastifyPluginAsync;
-  /** The streams as `/api/streams` shows them, and who publishes them. */
-  streams(): StreamView[];
-  readonly address: GatewayAddress;
-}
 
 /**
  * Puts a gateway together; nothing listens before `start`.
@@ -108,14 +73,13 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   /** As the gateway was started; what needs a restart is compared with it. */
   readonly #startConfig: Config;
   #config: Config;
-  /** Of applications that have their own. */
-  #settings = new Map<string | null, ApplicationSettings>();
+  #settings: SettingsByApp;
   readonly #log: Logger;
   readonly #crowd: CrowdLog<'info' | 'warn' | 'error'>;
   readonly #httpIncidents: HttpIncidents;
   readonly #registry: StreamRegistry;
   readonly #gatekeeper: Gatekeeper;
-  readonly #slatePictures: SlatePictures;
+  readonly #slates: Slates;
   #storage: Storage | null = null;
   /** Null before the start. */
   #outputs: HlsOutputs | null = null;
@@ -147,7 +111,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     super();
     this.#startConfig = config;
     this.#config = config;
-    this.#settings = settingsByApp(config);
+    this.#settings = new SettingsByApp(config);
     this.#log = logger ?? pino({ enabled: false });
     this.#crowd = new CrowdLog(systemClock, this.#log);
     this.#httpIncidents = httpIncidents(this.#crowd);
@@ -156,18 +120,15 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       configured: () => this.#startConfig.transcode.ffmpeg,
       clock: systemClock,
     });
-    this.#slatePictures = new SlatePictures({
-      ffmpeg: () => this.#ffmpeg.find(),
+    this.#slates = makeSlates({
+      source: (app) => this.#settings.of(app).publish.slate,
+      ffmpeg: this.#ffmpeg,
       niceness: () => this.#config.transcode.niceness,
       clock: systemClock,
-      onFailure: (source, error) =>
-        this.#log.warn(
-          { slate: source, code: error.code, reason: error.message },
-          'the slate cannot be made, so the last picture is shown instead',
-        ),
+      log: this.#log,
     });
     this.#hooks = makeHooks({
-      settings: (app) => this.#settingsOf(app).hooks,
+      settings: (app) => this.#settings.of(app).hooks,
       clock: systemClock,
       tell: (incident) => this.#crowd.note({ level: 'info', ...incident }),
     });
@@ -175,32 +136,33 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#registry = new StreamRegistry({
       clock: systemClock,
       graceMs: (app) => {
-        const ms = this.#settingsOf(app).publish.graceWindow * 1000;
+        const ms = this.#settings.of(app).publish.graceWindow * 1000;
         // What ended here later would end the playlists of the next gateway, and delete their segments.
         const leaves = this.#state === 'closing' && this.#storage?.persistent === true;
         return leaves && ms > 0 ? LONGEST_TIMER_MS : ms;
       },
-      takeover: (app) => this.#settingsOf(app).publish.takeover,
+      takeover: (app) => this.#settings.of(app).publish.takeover,
       maxStreams: () => this.#config.publish.maxStreams,
       onState: (stream) => this.#streamChanged(stream),
-      slate: (stream) => this.#slateOf(stream),
+      // What is written after the storage was handed on would be in the way of the next process.
+      slate: (stream) => (this.#state === 'closing' ? null : this.#slates.choose(stream.app)),
       onEpoch: (stream, epoch) => {
         this.#reporter.epochBegan(stream, epoch);
-        this.#prepareSlate(stream, epoch);
+        this.#slates.prepare(stream.app, epoch);
       },
       onSinkFault: (stream, error) => this.#outputFailed(stream, error),
     });
     this.#transcoding = new Transcoding({
       clock: systemClock,
       ffmpeg: this.#ffmpeg,
-      settings: (app) => (app === null ? this.#config : this.#settingsOf(app)),
+      settings: (app) => (app === null ? this.#config : this.#settings.of(app)),
       onLadder: (stream, event) => this.#reporter.ladder(stream, event),
       onConversion: (stream, track) => this.#reporter.conversion(stream, track),
       onReject: (stream, error) => this.#outputFailed(stream, error),
       onFault: (stream, error) => this.#outputFailed(stream, error),
     });
     this.#gatekeeper = new Gatekeeper({
-      settings: (app) => this.#settingsOf(app),
+      settings: (app) => this.#settings.of(app),
       now: () => systemClock.now() / 1000,
       onCallbackFailure: ({ action, app, name }, reason, allowed) =>
         this.#crowd.note({
@@ -249,7 +211,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const { live } = changesBetween(this.#config, config);
     const { restart } = changesBetween(this.#startConfig, config);
     this.#config = config;
-    this.#settings = settingsByApp(config);
+    this.#settings = new SettingsByApp(config);
     this.#outputs?.settingsChanged();
     this.#transcoding.settingsChanged();
     return { live, restart };
@@ -278,7 +240,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       });
       await this.#rtmp.listen(rtmp.port, host);
       for (const stream of waiting) stream.awaitPublisher();
-      this.#warnOfOpenPort();
+      if (anybodyCanPublish(this.#config)) {
+        this.#log.warn({ code: 'SLUICE_PUBLISH_OPEN', port: this.#rtmp.port }, PUBLISH_OPEN);
+      }
       if (demo) {
         const port = this.#rtmp.port ?? rtmp.port;
         await startDemo({ host: host ?? '127.0.0.1', port, app: DEFAULT_APP, key: DEMO_KEY });
@@ -296,27 +260,14 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     }, WARNING_CHECK_MS);
     this.#watch.unref();
     this.#stopMachineWatch = watchMachine(systemClock, this.#crowd);
-    void this.#lookForFfmpeg();
+    // Nobody waits for it: what is native works without.
+    void reportFfmpeg(this.#ffmpeg, {
+      configured: this.#startConfig.transcode.ffmpeg !== undefined,
+      needed: this.#config.ladder.length > 0,
+      log: this.#log,
+    });
     void this.#endOrphans();
     return this.address;
-  }
-
-  /** Nobody waits for it: what is native works without. */
-  async #lookForFfmpeg(): Promise<void> {
-    try {
-      const { path, origin, version } = await this.#ffmpeg.find();
-      this.#log.info({ path, origin, version: version.text }, 'ffmpeg found');
-      const [passedOver] = this.#ffmpeg.passedOver;
-      if (this.#startConfig.transcode.ffmpeg === undefined || origin === 'configured') return;
-      this.#log.warn({ reason: passedOver }, 'transcode.ffmpeg does not work, so another ffmpeg is used');
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      const asked = this.#config.ladder.length > 0 || this.#config.transcode.ffmpeg !== undefined;
-      this.#log[asked ? 'warn' : 'info'](
-        { code: 'SLUICE_FFMPEG_MISSING', reason },
-        'no ffmpeg: no renditions, conversion or pictures of streams; everything else works',
-      );
-    }
   }
 
   #makeHttp(): Promise<FastifyInstance> {
@@ -355,7 +306,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         rtmpPort: () => this.#rtmp.port,
         publicStreams: () =>
           this.streams()
-            .filter(({ app }) => this.#gatekeeper.isOpen(app) && this.#settingsOf(app).play.listed)
+            .filter(({ app }) => this.#gatekeeper.isOpen(app) && this.#settings.of(app).play.listed)
             .map(publicView),
         ready: () => this.#state === 'running',
       },
@@ -405,7 +356,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const outputs = new HlsOutputs({
       clock: systemClock,
       store: storage.store,
-      settings: (app) => this.#settingsOf(app).hls,
+      settings: (app) => this.#settings.of(app).hls,
       persistent: storage.persistent,
       journal: storage.journal,
       playlistFiles: storage.playlistFiles,
@@ -423,7 +374,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     for (const state of storage.states) {
       const { app, name, startedAt, end } = state;
       const age = systemClock.now() - state.savedAt;
-      if (state.rendition === null || age > this.#settingsOf(app).publish.graceWindow * 1000) {
+      if (state.rendition === null || age > this.#settings.of(app).publish.graceWindow * 1000) {
         outputs.remember(state);
         continue;
       }
@@ -502,7 +453,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
     if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
     await rtmpClosed;
-    await Promise.all([this.#slatePictures.close(), this.#pictures.close(), hooksClosed]);
+    await Promise.all([this.#slates.close(), this.#pictures.close(), hooksClosed]);
     await this.#http?.close();
   }
 
@@ -511,39 +462,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     if (processes > 0) this.#log.info({ processes }, 'ended what a gateway that was killed had left running');
   }
 
-  #settingsOf(app: string): ApplicationSettings {
-    const settings = this.#settings.get(app) ?? this.#settings.get(null);
-    if (settings === undefined) throw new SluiceError('SLUICE_INTERNAL', 'there are no settings');
-    return settings;
-  }
-
-  #slateOf(stream: Stream): SlateChoice | null {
-    const { slate } = this.#settingsOf(stream.app).publish;
-    // What is written after the storage was handed on would be in the way of the next process.
-    if (slate === 'none' || this.#state === 'closing') return null;
-    return { picture: (track) => (slate === 'last' ? null : this.#slatePictures.get(slate, track)) };
-  }
-
-  /** So that it is there when it is needed. */
-  #prepareSlate(stream: Stream, { tracks }: Epoch): void {
-    const { slate } = this.#settingsOf(stream.app).publish;
-    if (slate === 'none' || slate === 'last') return;
-    for (const track of tracks) if (track.kind === 'video') this.#slatePictures.prepare(slate, track);
-  }
-
   #outputOf(stream: Stream): HlsPackager | null {
     return this.#outputs?.of(stream) ?? null;
-  }
-
-  #warnOfOpenPort(): void {
-    const { host, publish, callback } = this.#config;
-    if (host !== undefined && (isLoopback(host) || host === 'localhost')) return;
-    const asked = callback.url !== undefined && callback.actions.includes('publish');
-    if (publish.keys.length > 0 || publish.allow.length > 0 || asked) return;
-    this.#log.warn(
-      { code: 'SLUICE_PUBLISH_OPEN', port: this.#rtmp.port },
-      'anybody who reaches the RTMP port can publish: set publish.keys (`sluice key <name>` makes one), publish.allow or callback.url',
-    );
   }
 
   /** Without its output a stream is worth nothing; the encoder will reconnect and begin a new one. */
@@ -575,25 +495,4 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       })
       .catch((error: unknown) => this.#outputFailed(stream, error));
   }
-}
-
-function settingsByApp(config: Config): Map<string | null, ApplicationSettings> {
-  return new Map([null, ...Object.keys(config.applications)].map((app) => [app, settingsOf(config, app)]));
-}
-
-/** Waits for `work`, and no longer than this. */
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
-}
-
-function readVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
-    ? String(manifest.version)
-    : '0';
 }

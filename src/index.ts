@@ -19,12 +19,8 @@
 export { type PlaybackGrant, signPlayback } from './access/playback-token.ts';
 export type { ConfigChanges } from './config/changes.ts';
 export type { Config, ConfigInput } from './config/schema.ts';
-export {
-  createGateway,
-  type Gateway,
-  type GatewayAddress,
-  type GatewayOptions,
-} from './gateway.ts';
+export { createGateway } from './gateway.ts';
+export type { Gateway, GatewayAddress, GatewayOptions } from './gateway-interface.ts';
 export { type ErrorCode, SluiceError } from './media/errors.ts';
 export type { AudioTrack, Track, VideoTrack } from './media/track.ts';
 export type { Health, Severity, Warning } from './media/warning.ts';
@@ -32,4 +28,5 @@ export type { StreamView, TrackView } from './servers/http/stream-view.ts';
 export type { GatewayEvents, Logger, StreamIdentity } from './servers/stream-reporter.ts';
 export type { CodecPolicy } from './transcode/conversion/codec-policy.ts';
 export type { TrackConversion } from './transcode/conversion/conversion.ts';
-export type { LadderEvent, RungState, RungView } from './transcode/ladder/ladder.ts';
+export type { LadderEvent } from './transcode/ladder/ladder-options.ts';
+export type { RungState, RungView } from './transcode/ladder/rung-view.ts';

@@ -19,6 +19,8 @@ const LAYERS = [
   'access',
   'servers',
   'config',
+  'version.ts',
+  'gateway-interface.ts',
   'gateway.ts',
   'index.ts',
   'cli-log.ts',

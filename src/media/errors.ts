@@ -88,3 +88,11 @@ export class SluiceError extends Error {
     return ERRORS[this.code];
   }
 }
+
+/** What was thrown, as an error with a code. */
+export function asSluiceError(error: unknown): SluiceError {
+  if (error instanceof SluiceError) return error;
+  return new SluiceError('SLUICE_INTERNAL', error instanceof Error ? error.message : String(error), {
+    cause: error,
+  });
+}

@@ -6,7 +6,7 @@ import type { Epoch } from '../media/packet.ts';
 import type { Track } from '../media/track.ts';
 import type { Warning } from '../media/warning.ts';
 import type { TrackConversion } from '../transcode/conversion/conversion.ts';
-import type { LadderEvent } from '../transcode/ladder/ladder.ts';
+import type { LadderEvent } from '../transcode/ladder/ladder-options.ts';
 
 /** Publishers may come, go and change as fast as they like. */
 const LINE_INTERVAL_MS = 1000;

@@ -14,7 +14,9 @@ import {
 import { chooseH264Encoder } from './ffmpeg/choose-encoder.ts';
 import type { FfmpegFinder } from './ffmpeg/finder.ts';
 import { makeJobLimit } from './job-limit.ts';
-import { Ladder, type LadderEvent, type RungView } from './ladder/ladder.ts';
+import { Ladder } from './ladder/ladder.ts';
+import type { LadderEvent } from './ladder/ladder-options.ts';
+import type { RungView } from './ladder/rung-view.ts';
 import type { RungEntry } from './ladder/rungs.ts';
 import { startTrackEncoder } from './track-encoder.ts';
 

@@ -1,5 +1,6 @@
 import type { ConfigInput } from '../../src/config/schema.ts';
-import { createGateway, type Gateway } from '../../src/gateway.ts';
+import { createGateway } from '../../src/gateway.ts';
+import type { Gateway } from '../../src/gateway-interface.ts';
 import type { StreamView } from '../../src/servers/http/stream-view.ts';
 import { until } from './until.ts';
 

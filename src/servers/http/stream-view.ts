@@ -5,7 +5,7 @@ import { healthOf, sortedBySeverity, type Warning } from '../../media/warning.ts
 import type { HlsPackager } from '../../packaging/hls-packager.ts';
 import { AUDIO_FIX, VIDEO_FIX } from '../../packaging/packaging-warnings.ts';
 import type { TrackConversion } from '../../transcode/conversion/conversion.ts';
-import type { RungView } from '../../transcode/ladder/ladder.ts';
+import type { RungView } from '../../transcode/ladder/rung-view.ts';
 import type { PublicStreamView, StreamView, TrackView } from './api-schemas.ts';
 import { multivariantPath } from './hls-address.ts';
 

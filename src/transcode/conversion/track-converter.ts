@@ -229,7 +229,7 @@ export class TrackConverter {
       });
       run = { encoder };
     } catch (error) {
-      exit = { error: asSluiceError(error) };
+      exit = { error: asFailure(error) };
       room.giveBack();
     }
     if (exit === null) return run;
@@ -319,7 +319,7 @@ export class TrackConverter {
   }
 }
 
-function asSluiceError(error: unknown): SluiceError {
+function asFailure(error: unknown): SluiceError {
   if (error instanceof SluiceError) return error;
   const text = error instanceof Error ? error.message : String(error);
   return new SluiceError('SLUICE_TRANSCODE_FAILED', text, { cause: error });

@@ -1,18 +1,17 @@
-import type { Clock } from '../../media/clock.ts';
-import { SluiceError } from '../../media/errors.ts';
+import { asSluiceError, SluiceError } from '../../media/errors.ts';
 import type { Epoch, Packet } from '../../media/packet.ts';
 import { type EpochMs, msFromTicks, type Ticks } from '../../media/time.ts';
 import type { AudioTrack, VideoTrack } from '../../media/track.ts';
 import type { AlignedRendition, LeadingSegment } from '../../packaging/aligned-rendition.ts';
 import type { PreparingSink } from '../../packaging/hls-outputs.ts';
-import type { CutObserver, HlsPackager } from '../../packaging/hls-packager.ts';
+import type { CutObserver } from '../../packaging/hls-packager.ts';
 import { isOffered } from '../../packaging/variants.ts';
 import type { Ffmpeg } from '../ffmpeg/ffmpeg.ts';
-import type { FfmpegFinder } from '../ffmpeg/finder.ts';
-import type { JobLimit } from '../job-limit.ts';
-import type { startTrackEncoder, TrackEncoder } from '../track-encoder.ts';
+import { isOpen, type Job } from './job.ts';
+import type { LadderOptions } from './ladder-options.ts';
 import { Rung } from './rung.ts';
-import { type LadderPlan, planLadder, type RungEntry, type RungPlan } from './rungs.ts';
+import type { RungState, RungView } from './rung-view.ts';
+import { type LadderPlan, NO_PLAN, planLadder, type RungEntry, type RungPlan } from './rungs.ts';
 import { Shedding } from './shedding.ts';
 import { SourceWindow } from './source-window.ts';
 
@@ -29,80 +28,6 @@ const MAX_BACKLOG_BYTES = 96 * 1024 * 1024;
 const MAX_BACKLOG_SEGMENTS = 8;
 /** A rendition so far behind the source is of no use to a player any more. */
 const MAX_SEGMENTS_BEHIND = 4;
-
-/** What holds for the stream's application now. */
-export interface LadderSettings {
-  readonly entries: readonly RungEntry[];
-  readonly when: 'watched' | 'always';
-  /** Encoding goes on for this long after the last request. */
-  readonly idleMs: number;
-  readonly encoder: string;
-  readonly preset: string;
-  readonly niceness: number;
-  readonly threads: number;
-}
-
-/** What the log, the metrics and the library's user are told. */
-export type LadderEvent =
-  | { readonly kind: 'started'; readonly rungs: readonly string[]; readonly pid: number | null }
-  | { readonly kind: 'stopped' }
-  | { readonly kind: 'failed'; readonly error: SluiceError; readonly retryMs: number }
-  | { readonly kind: 'omitted'; readonly rung: string; readonly reason: string }
-  | { readonly kind: 'shed'; readonly rung: string; readonly lagMs: number }
-  | { readonly kind: 'back'; readonly rung: string };
-
-export interface LadderOptions {
-  readonly clock: Clock;
-  readonly packager: HlsPackager;
-  readonly settings: () => LadderSettings;
-  readonly ffmpeg: FfmpegFinder;
-  readonly jobs: JobLimit;
-  readonly startEncoder: typeof startTrackEncoder;
-  /** ffmpeg's name of the encoder that `auto` or a name in the configuration stands for. */
-  readonly resolveEncoder: (ffmpeg: Ffmpeg, encoder: string) => Promise<string>;
-  /** Measured frames per second of the source, or null. */
-  readonly frameRate: () => number | null;
-  readonly onEvent: (event: LadderEvent) => void;
-}
-
-/**
- * - `idle`: nobody watches
- * - `waiting`: for a free job
- * - `starting`: encoded, and not enough of it yet
- * - `live`: offered to players
- * - `shed`: left out because encoding did not keep up
- * - `failed`: `error` says why; it is tried again
- * - `omitted`: not possible for this source; `error` says why
- */
-export type RungState = 'idle' | 'waiting' | 'starting' | 'live' | 'shed' | 'failed' | 'omitted';
-
-/** A rendition as the API shows it. */
-export interface RungView {
-  readonly name: string;
-  readonly state: RungState;
-  readonly error: string | null;
-  readonly width: number | null;
-  readonly height: number | null;
-  /** Bits per second that the encoder was told. */
-  readonly bitrate: number | null;
-  /** Seconds of the source that are not encoded yet; null while it is not encoded. */
-  readonly lag: number | null;
-}
-
-interface Job {
-  readonly encoder: TrackEncoder;
-  readonly epoch: number;
-  readonly rungs: readonly Rung[];
-  /** Number of the first segment it was given. */
-  readonly from: number;
-  readonly startedAt: EpochMs;
-  /** Its input is over; it ends by itself. */
-  ending: boolean;
-  /** It was told to go, and another may begin. */
-  stopping: boolean;
-}
-
-const NO_PLAN: LadderPlan = { rungs: [], audio: false, omitted: [] };
 
 /**
  * The renditions of one stream beside its source. One ffmpeg decodes the source once and encodes all of them; what
@@ -200,7 +125,7 @@ export class Ladder implements PreparingSink, CutObserver {
     if (packet.track !== this.#video) return;
     this.#newest = Math.max(this.#newest, packet.pts);
     const job = this.#job;
-    if (job !== null && !job.ending && !job.stopping && job.epoch === this.#epoch) job.encoder.write(packet);
+    if (job !== null && isOpen(job) && job.epoch === this.#epoch) job.encoder.write(packet);
   }
 
   end(): void {
@@ -242,7 +167,7 @@ export class Ladder implements PreparingSink, CutObserver {
     }
     this.#window.begin({ number, epoch: this.#epoch, video: this.#video, audio: this.#audio });
     const job = this.#job;
-    if (job !== null && !job.ending && !job.stopping) {
+    if (job !== null && isOpen(job)) {
       if (!this.#isWanted()) {
         this.#stopJob(job);
         for (const rung of [...this.#rungs]) this.#drop(rung);
@@ -486,7 +411,7 @@ export class Ladder implements PreparingSink, CutObserver {
   }
 
   #finishJob(job: Job): void {
-    if (job.ending || job.stopping) return;
+    if (!isOpen(job)) return;
     job.ending = true;
     job.encoder.finish();
   }
@@ -506,8 +431,7 @@ export class Ladder implements PreparingSink, CutObserver {
     if (job.ending && !job.stopping && error === null) {
       for (const rung of job.rungs) rung.finish(this.#options.clock.now());
     }
-    const asked = job.ending || job.stopping;
-    if (!asked) {
+    if (isOpen(job)) {
       this.#crashed = true;
       this.#failed(error ?? new SluiceError('SLUICE_TRANSCODE_FAILED', 'ffmpeg ended by itself'));
     } else if (error !== null && !job.stopping) {
@@ -570,11 +494,4 @@ export class Ladder implements PreparingSink, CutObserver {
     this.#sound?.end();
     this.#resolveSettled();
   }
-}
-
-function asSluiceError(error: unknown): SluiceError {
-  if (error instanceof SluiceError) return error;
-  return new SluiceError('SLUICE_INTERNAL', error instanceof Error ? error.message : String(error), {
-    cause: error,
-  });
 }

@@ -88,6 +88,8 @@ export interface LadderPlan {
   readonly omitted: readonly { readonly name: string; readonly reason: string }[];
 }
 
+export const NO_PLAN: LadderPlan = { rungs: [], audio: false, omitted: [] };
+
 /** What a ladder comes to for this source. */
 export function planLadder(
   entries: readonly RungEntry[],

@@ -5,7 +5,8 @@ import type { VideoTrack } from '../../../src/media/track.ts';
 import { offeredVariants } from '../../../src/packaging/variants.ts';
 import type { Ffmpeg } from '../../../src/transcode/ffmpeg/ffmpeg.ts';
 import { makeJobLimit } from '../../../src/transcode/job-limit.ts';
-import { Ladder, type LadderEvent, type LadderSettings } from '../../../src/transcode/ladder/ladder.ts';
+import { Ladder } from '../../../src/transcode/ladder/ladder.ts';
+import type { LadderEvent, LadderSettings } from '../../../src/transcode/ladder/ladder-options.ts';
 import type { TrackEncoder, TrackEncoderOptions } from '../../../src/transcode/track-encoder.ts';
 import { isVideo, readClip, repeated, Studio, withKeyframes } from '../../support/publish-clip.ts';
 
