@@ -20,6 +20,7 @@ const options = readOptions({
   'warm-up': 5,
   rounds: 1,
   compare: 1,
+  together: 0,
   'node-args': '',
 });
 const nodeArgs = options['node-args'].split(' ').filter(Boolean);
@@ -37,8 +38,16 @@ async function main() {
   const ours = [];
   const theirs = [];
   for (let round = 0; round < options.rounds; round++) {
-    ours.push(await measure(() => startGateway({ nodeArgs }), lostInGateway));
-    if (withoutNginx === null) theirs.push(await measure(startNginx, lostInNginx));
+    const gateway = () => measure(() => startGateway({ nodeArgs }), lostInGateway);
+    const nginx = async () => (withoutNginx === null ? [await measure(startNginx, lostInNginx)] : []);
+    if (options.together === 1) {
+      const [our, their] = await Promise.all([gateway(), nginx()]);
+      ours.push(our);
+      theirs.push(...their);
+    } else {
+      ours.push(await gateway());
+      theirs.push(...(await nginx()));
+    }
   }
   const of = (rounds, name) => rounds.map((round) => round[name]);
   const count = options.publishers;

@@ -2,6 +2,7 @@ import { BLOCK_BYTES, type BlockPool, mediaBlocks } from './block-pool.ts';
 import { SluiceError } from './errors.ts';
 
 const NO_BLOCK = Buffer.alloc(0);
+const { set } = Uint8Array.prototype;
 
 /**
  * The bytes of a finished segment, in pieces. Its memory is used for other segments, of other streams, once everybody who
@@ -98,8 +99,8 @@ export class BodyWriter {
     return this.#length;
   }
 
-  /** Appends the bytes of `source` from `start` to before `end`. */
-  write(source: Buffer, start: number, end: number): void {
+  /** Appends the bytes of `memory` from `start` to before `end`. */
+  write(memory: ArrayBufferLike, start: number, end: number): void {
     let position = start;
     while (position < end) {
       if (this.#used === this.#block.length) {
@@ -108,7 +109,8 @@ export class BodyWriter {
         this.#used = 0;
       }
       const size = Math.min(end - position, BLOCK_BYTES - this.#used);
-      source.copy(this.#block, this.#used, position, position + size);
+      // A third of what Buffer.copy takes, which looks at both sides first.
+      set.call(this.#block, new Uint8Array(memory, position, size), this.#used);
       this.#used += size;
       position += size;
     }

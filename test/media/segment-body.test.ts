@@ -4,8 +4,8 @@ import { BLOCK_BYTES, BlockPool } from '../../src/media/block-pool.ts';
 import { BodyWriter, SegmentBody } from '../../src/media/segment-body.ts';
 
 function written(writer: BodyWriter, bytes: Buffer, cut = bytes.length): SegmentBody {
-  writer.write(bytes, 0, cut);
-  writer.write(bytes, cut, bytes.length);
+  writer.write(bytes.buffer, bytes.byteOffset, bytes.byteOffset + cut);
+  writer.write(bytes.buffer, bytes.byteOffset + cut, bytes.byteOffset + bytes.length);
   return writer.take();
 }
 
@@ -75,7 +75,7 @@ describe('SegmentBody', () => {
   it('is not made of what was discarded', () => {
     const pool = new BlockPool();
     const writer = new BodyWriter(pool);
-    writer.write(numbered(100), 0, 100);
+    writer.write(numbered(100).buffer, 0, 100);
     writer.discard();
     expect(pool.bytesInUse).toBe(0);
     expect(written(writer, numbered(5)).copyOut()).toEqual(numbered(5));

@@ -34,7 +34,7 @@ describe('MemoryStore', () => {
     const writer = new BodyWriter(pool);
     const segment = (fill: number) => {
       const bytes = Buffer.alloc(BLOCK_BYTES, fill);
-      writer.write(bytes, 0, bytes.length);
+      writer.write(bytes.buffer, 0, bytes.length);
       return writer.take();
     };
     const store = new MemoryStore(BLOCK_BYTES);

@@ -74,7 +74,7 @@ export class Packetizer {
     out[4] = 0; // pointer_field
     out.set(section, 5);
     out.fill(0xff, 5 + section.length, PACKET_SIZE);
-    this.#body.write(out, 0, PACKET_SIZE);
+    this.#body.write(out.buffer, 0, PACKET_SIZE);
   }
 
   /** A packet with nothing but a clock reference. Its counter does not move: it has no payload. */
@@ -82,7 +82,7 @@ export class Packetizer {
     const counter = ((this.#counters[pid] ?? 0) + 15) & 0x0f;
     writePacketHeader(BENCH, 0, pid, false, true, false, counter);
     writeAdaptation(BENCH, 4, PACKET_PAYLOAD, ADAPTATION.PCR, pcr);
-    this.#body.write(BENCH, 0, PACKET_SIZE);
+    this.#body.write(BENCH.buffer, 0, PACKET_SIZE);
   }
 
   /**
@@ -144,7 +144,7 @@ export class Packetizer {
       at += PACKET_SIZE;
     }
     this.#counters[pid] = counter;
-    this.#body.write(out, 0, end);
+    this.#body.write(out.buffer, 0, end);
     this.#bench = BENCH;
   }
 

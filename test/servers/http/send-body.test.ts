@@ -27,7 +27,7 @@ async function serve(prepare: (app: FastifyInstance) => void = () => {}, http2 =
   apps.push(app);
   prepare(app);
   const body = (): SegmentBody => {
-    writer.write(BYTES, 0, BYTES.length);
+    writer.write(BYTES.buffer, 0, BYTES.length);
     return writer.take();
   };
   app.get('/whole', (request, reply) => sendBody(request, reply, body(), 0, SIZE));
