@@ -13,6 +13,7 @@ import { type Hooks, makeHooks } from './hooks/hooks.ts';
 import { type StreamHooks, streamHooks } from './hooks/stream-hooks.ts';
 import type { Stream } from './live/stream.ts';
 import { StreamRegistry } from './live/stream-registry.ts';
+import { mediaBlocks } from './media/block-pool.ts';
 import { SluiceError } from './media/errors.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
 import type { HlsPackager } from './packaging/hls-packager.ts';
@@ -322,6 +323,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
           this.#viewed().map(([stream, view]) => streamFigures(stream, this.#outputOf(stream), view)),
         rtmp: () => ({ connections: this.#rtmp.connectionCount, refused: this.#rtmp.refusedCount }),
         storeBytes: () => this.#storage?.store.bytes ?? 0,
+        mediaMemory: () => ({ used: mediaBlocks.bytesInUse, reserved: mediaBlocks.reservedBytes }),
         denied: () => this.#gatekeeper.denied,
         hooks: () => this.#hooks.figures(),
         transcoding: () => this.#transcoding.figures,

@@ -51,11 +51,13 @@ export class SegmentBody {
   /** Views of the bytes from `start` to before `end`, in order; to be used only as long as the body is held. */
   pieces(start = 0, end = this.length): Uint8Array[] {
     this.#checkHeld();
+    // Behind the end the last block may hold what was another stream's.
+    const last = Math.min(end, this.length);
     const pieces: Uint8Array[] = [];
     let position = 0;
     for (const block of this.#blocks) {
       const from = Math.max(0, start - position);
-      const to = Math.min(block.length, end - position);
+      const to = Math.min(block.length, last - position);
       if (from < to) pieces.push(from === 0 && to === block.length ? block : block.subarray(from, to));
       position += block.length;
     }

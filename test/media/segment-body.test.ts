@@ -69,6 +69,8 @@ describe('SegmentBody', () => {
     written(writer, Buffer.alloc(BLOCK_BYTES, 0xee)).release();
     const body = written(writer, Buffer.alloc(100, 1));
     expect(body.pieces()).toHaveLength(1);
+    expect(Buffer.concat(body.pieces(90, BLOCK_BYTES))).toEqual(Buffer.alloc(10, 1));
+    expect(body.pieces(100, BLOCK_BYTES)).toEqual([]);
     expect(body.copyOut()).toEqual(Buffer.alloc(100, 1));
   });
 

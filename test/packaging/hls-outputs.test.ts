@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Stream } from '../../src/live/stream.ts';
+import { mediaBlocks } from '../../src/media/block-pool.ts';
 import { HlsOutputs } from '../../src/packaging/hls-outputs.ts';
 import { PackagingFigures } from '../../src/packaging/packaging-figures.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
@@ -36,6 +37,26 @@ function rig(listedSegments = 6) {
   return { clock, outputs, publish };
 }
 
+/** The blocks that are taken from here on and not given back: other tests of this process may have some as well. */
+function watchBlocks(): ReadonlySet<Buffer> {
+  const taken = new Set<Buffer>();
+  const [take, give] = [mediaBlocks.take.bind(mediaBlocks), mediaBlocks.give.bind(mediaBlocks)];
+  vi.spyOn(mediaBlocks, 'take').mockImplementation(() => {
+    const block = take();
+    taken.add(block);
+    return block;
+  });
+  vi.spyOn(mediaBlocks, 'give').mockImplementation((blocks) => {
+    for (const block of blocks) taken.delete(block);
+    give(blocks);
+  });
+  return taken;
+}
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
 describe('HlsOutputs', () => {
   it('keeps an ended stream fetchable beside its successor, with numbers that go on', async () => {
     const { clock, outputs, publish } = rig();
@@ -69,6 +90,23 @@ describe('HlsOutputs', () => {
     expect(gone).toEqual(['first']);
     expect(outputs.find('live', 'test')).toEqual([newest]);
     await expect.poll(() => old?.segment(uri)).toBeNull();
+  });
+
+  it('gives back the memory of a stream that is gone, with what it had not finished', async () => {
+    const { clock, outputs, publish } = rig();
+    const memory = watchBlocks();
+    const { stream } = await publish(61);
+    const packager = outputs.of(stream);
+    const held = await packager?.segment(packager.rendition.window.segments[0]?.uri ?? '');
+    const pieces = held?.pieces().length ?? 0;
+    expect(pieces).toBeGreaterThan(0);
+    expect(memory.size).toBeGreaterThan(pieces);
+    // No goodbye and no end: as where an output failed.
+    await outputs.retire(stream, () => {});
+    clock.advance(1_000_000);
+    await expect.poll(() => memory.size).toBe(pieces);
+    held?.release();
+    expect(memory.size).toBe(0);
   });
 
   it('no segment name tells the next one: who was let in once must not go on for ever', async () => {

@@ -32,6 +32,7 @@ export function pluginOptions(): GatewayPluginOptions {
       streams: () => [],
       rtmp: () => ({ connections: 0, refused: 0 }),
       storeBytes: () => 0,
+      mediaMemory: () => ({ used: 0, reserved: 0 }),
       transcoding: () => ({ running: 0, waiting: 0, started: 0, failed: 0, shed: 0 }),
       denied: () => ({ publish: 0, play: 0 }),
       hooks: () => ({ publish: { started: 0, failed: 0, dropped: 0, running: 0 } }),

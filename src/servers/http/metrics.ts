@@ -17,6 +17,8 @@ export interface MetricsSources {
   readonly rtmp: () => { readonly connections: number; readonly refused: number };
   /** Bytes of segments that can be fetched. */
   readonly storeBytes: () => number;
+  /** Memory for segments, in bytes: what holds some, and what waits for the next. */
+  readonly mediaMemory: () => { readonly used: number; readonly reserved: number };
   /** Publishers and viewers that were refused by an access rule. */
   readonly denied: () => { readonly publish: number; readonly play: number };
   /** Commands of hooks, by event. */
@@ -101,6 +103,12 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
     one(http.open),
   );
   gauge('sluice_store_bytes', 'Bytes of segments that can be fetched.', [], () => one(sources.storeBytes()));
+  gauge(
+    'sluice_media_memory_bytes',
+    'Memory of segments that are made, kept or being sent (used), and of expired ones that waits for the next (reserved).',
+    ['state'],
+    () => Object.entries(sources.mediaMemory()).map(([state, value]) => [{ state }, value]),
+  );
   counter('sluice_store_errors_total', 'Segments that could not be stored or not deleted.', [], () =>
     one(packaging.storeErrors),
   );

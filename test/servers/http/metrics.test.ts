@@ -97,6 +97,7 @@ describe('the metrics', () => {
     const all = sources({
       rtmp: () => ({ connections: 3, refused: 4 }),
       storeBytes: () => 5,
+      mediaMemory: () => ({ used: 6, reserved: 7 }),
       denied: () => ({ publish: 6, play: 7 }),
     });
     const read = createMetrics(all);
@@ -113,6 +114,8 @@ describe('the metrics', () => {
     expect(value('sluice_rtmp_connections')).toBe(3);
     expect(value('sluice_rtmp_connections_refused_total')).toBe(4);
     expect(value('sluice_store_bytes')).toBe(5);
+    expect(value('sluice_media_memory_bytes', { state: 'used' })).toBe(6);
+    expect(value('sluice_media_memory_bytes', { state: 'reserved' })).toBe(7);
     expect(value('sluice_access_denied_total', { action: 'publish' })).toBe(6);
     expect(value('sluice_access_denied_total', { action: 'play' })).toBe(7);
     expect(value('sluice_access_denied_total', { action: 'api' })).toBe(11);
