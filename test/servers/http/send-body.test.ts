@@ -91,6 +91,54 @@ describe('sendBody', () => {
     await expect.poll(() => pool.bytesInUse).toBe(0);
   });
 
+  it('never sends what was written into the memory afterwards', { timeout: 30_000 }, async () => {
+    // More than the kernel takes at once, so that a part of it waits in the memory.
+    const size = 200 * BLOCK_BYTES + 1;
+    const pool = new BlockPool();
+    const writer = new BodyWriter(pool);
+    const app = Fastify({ forceCloseConnections: true });
+    apps.push(app);
+    app.get<{ Params: { fill: string } }>('/:fill', (request, reply) => {
+      const bytes = Buffer.alloc(size, Number(request.params.fill));
+      writer.write(bytes.buffer, bytes.byteOffset, bytes.byteOffset + bytes.length);
+      return sendBody(request, reply, writer.take(), 0, size);
+    });
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = app.server.address() as AddressInfo;
+    let whole = 0;
+    /** Asks for one body after the other; reads slowly, or leaves in the middle of one. */
+    const watch = async (viewer: number) => {
+      for (let turn = 0; turn < 4; turn++) {
+        const fill = (viewer * 4 + turn) % 256;
+        const socket = connect(port, '127.0.0.1');
+        socket.write(`GET /${fill} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+        const leavesAfter = viewer % 3 === 0 ? 1_000_000 * turn : Number.POSITIVE_INFINITY;
+        let head = '';
+        let received = 0;
+        let wrong = 0;
+        for await (const chunk of socket as AsyncIterable<Buffer>) {
+          let body = chunk;
+          if (!head.includes('\r\n\r\n')) {
+            const text = chunk.toString('latin1');
+            const end = text.indexOf('\r\n\r\n');
+            head += text.slice(0, end + 4);
+            body = chunk.subarray(end + 4);
+          }
+          received += body.length;
+          if (!body.equals(Buffer.alloc(body.length, fill))) wrong++;
+          if (received > leavesAfter) break;
+          if (viewer % 2 === 0) await new Promise((resolve) => setImmediate(resolve));
+        }
+        socket.destroy();
+        expect(wrong).toBe(0);
+        if (received === size) whole++;
+      }
+    };
+    await Promise.all(Array.from({ length: 12 }, (_, viewer) => watch(viewer)));
+    expect(whole).toBeGreaterThanOrEqual(8 * 4);
+    await expect.poll(() => pool.bytesInUse).toBe(0);
+  });
+
   it('lets the hooks of an app read it as any stream', async () => {
     const { pool, url } = await serve((app) =>
       app.addHook('onSend', async (_request, _reply, payload) =>
