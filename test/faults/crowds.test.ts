@@ -17,7 +17,7 @@ const MEGABYTE = 1024 * 1024;
 /** The most that one stream may hold. */
 const CEILING = 1024 * MEGABYTE;
 
-/** A stream is gone a window after it ended, 12 s. */
+/** A stream is gone a window after it ended, 12 s; memory that is shared with others, when those have moved. */
 const AFTERLIFE_MS = 75_000;
 
 let gateway: ChildGateway;
