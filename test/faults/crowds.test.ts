@@ -14,11 +14,12 @@ const NAMES = 1000;
 /** What one connection may publish at a time. */
 const NAMES_PER_CONNECTION = 8;
 const MEGABYTE = 1024 * 1024;
+const DOCTORS = new Set(['faster-than-real-time', 'upload-behind', 'upload-stalled']);
 /** The most that one stream may hold. */
 const CEILING = 1024 * MEGABYTE;
 
-/** A stream is gone a window after it ended, 12 s; memory that is shared with others, when those have moved. */
-const AFTERLIFE_MS = 75_000;
+/** A stream is gone a window after it ended, 12 s; busy computers take longer to find out. */
+const AFTERLIFE_MS = 40_000;
 
 let gateway: ChildGateway;
 let bystanders: Bystanders;
@@ -60,7 +61,8 @@ test('a publisher faster than anybody can play is cut off when it holds too much
   expect(await flood(publisher)).toBeGreaterThan(CEILING);
   await publisher.closed;
   const lines = gateway.warnings.filter(({ stream }) => stream === 'live/flood');
-  expect(lines).toMatchObject([
+  // Where that takes long, the doctor has told it before what is wrong.
+  expect(lines.filter(({ code }) => !DOCTORS.has(code ?? ''))).toMatchObject([
     { code: 'SLUICE_RTMP_LIMIT', msg: 'stream closed: the stream holds more bytes than its segments may' },
   ]);
   await bystanders.expectClean();
@@ -87,8 +89,11 @@ test(`${NAMES} names by one address: those beyond the limit are refused`, async 
 });
 
 test('they leave nothing behind', { timeout: 2 * AFTERLIFE_MS }, async () => {
-  // After a gibibyte the C library keeps some of its heap. What the bystanders were given of the memory that the crowd
-  // needed is free when those segments have expired: half a minute after the crowd's own.
+  await bystanders.expectClean();
+  // They go as well: of the memory that the crowd needed some was given to them, and until they need no more of it than
+  // they did before takes another half minute.
+  await bystanders.leave();
+  // After a gibibyte the C library keeps some of its heap.
   await gateway.expectLevel(before, { held: 4e6, resident: 160e6, withinMs: AFTERLIFE_MS });
   // The silent ones are long gone; all but the first are one more line.
   if (descriptorLimit >= ENOUGH_DESCRIPTORS) {
@@ -100,7 +105,6 @@ test('they leave nothing behind', { timeout: 2 * AFTERLIFE_MS }, async () => {
   expect(told('SLUICE_RTMP_HANDSHAKE_TIMEOUT').length).toBeLessThanOrEqual(2);
   const again = await rawPublisher(gateway.rtmpPort, 'afterwards');
   again.socket.destroy();
-  await bystanders.expectClean();
 });
 
 /** Keyframes of a megabyte as fast as the connection takes them. @returns how much the gateway took */

@@ -17,6 +17,7 @@ export class Bystanders {
   readonly #viewer: Viewer;
   readonly #publisher: PacedPublisher;
   #disconnected = false;
+  #left: Promise<void> | null = null;
 
   private constructor(viewer: Viewer, publisher: PacedPublisher) {
     this.#viewer = viewer;
@@ -57,7 +58,13 @@ export class Bystanders {
     expect(this.#disconnected).toBe(false);
   }
 
-  async leave(): Promise<void> {
+  /** May be called again. */
+  leave(): Promise<void> {
+    this.#left ??= this.#go();
+    return this.#left;
+  }
+
+  async #go(): Promise<void> {
     this.#viewer.validator.publisherAway(true);
     await this.#viewer.leave();
     await this.#publisher.stop();
