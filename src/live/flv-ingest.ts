@@ -10,6 +10,8 @@ export interface FlvIngest {
   announce(media: AnnouncedMedia): void;
   /** Something else of this publication could not be parsed. */
   damaged(error: SluiceError): void;
+  /** To be called about once a second, for publishers that send nothing more. */
+  flush(): void;
   end(): void;
 }
 
@@ -43,6 +45,7 @@ export function createFlvIngest(publication: Publication, onDamage: (error: Slui
     },
     announce: (media) => publication.announce(media),
     damaged,
+    flush: () => publication.flush(),
     end: () => publication.end(),
   };
 }

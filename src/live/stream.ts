@@ -5,6 +5,7 @@ import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
 import { type EpochMs, type Ticks, ticksFromMs, ticksFromSeconds } from '../media/time.ts';
 import { Timeline } from '../media/timeline.ts';
 import type { Warning } from '../media/warning.ts';
+import { FrameBatch } from './frame-batch.ts';
 import { IngestDoctor } from './ingest-doctor/ingest-doctor.ts';
 import { IngestStats } from './ingest-stats.ts';
 import { type Slate, type SlateChoice, startSlate } from './slate.ts';
@@ -69,7 +70,10 @@ export interface StreamResume {
 export interface Publication {
   readonly stream: Stream;
   announce(media: AnnouncedMedia): void;
+  /** What is delivered may be a fraction of a second behind. */
   push(frame: Frame): void;
+  /** Delivers what was pushed; to be called about once a second, for publishers that send nothing more. */
+  flush(): void;
   end(): void;
 }
 
@@ -84,6 +88,7 @@ export class Stream {
   #publisher: Publisher | null = null;
   #doctor: IngestDoctor | null = null;
   #timeline: Timeline | null = null;
+  #batch: FrameBatch | null = null;
   #epoch: Epoch | null = null;
   /** There is something to see already. */
   #shown = false;
@@ -161,7 +166,7 @@ export class Stream {
 
   /** Media of the publisher that waits to be delivered. */
   get queuedBytes(): number {
-    return this.#timeline?.queuedBytes ?? 0;
+    return (this.#timeline?.queuedBytes ?? 0) + (this.#batch?.bytes ?? 0);
   }
 
   addSink(sink: MediaSink): void {
@@ -187,23 +192,29 @@ export class Stream {
     let announced: AnnouncedMedia | null = null;
     this.#setState('live');
     const active = () => this.#timeline === timeline;
+    const batch = new FrameBatch((frame) => {
+      if (!active()) return;
+      if (this.#slate !== null) {
+        // The end has moved since; nothing was pushed yet.
+        this.stopSlate();
+        timeline = this.#beginTimeline();
+        if (announced !== null) timeline.announce(announced);
+      }
+      timeline.push(frame);
+    });
+    this.#batch = batch;
     return {
       stream: this,
       announce: (media) => {
         if (!active()) return;
+        batch.flush();
         announced = media;
         timeline.announce(media);
       },
       push: (frame) => {
-        if (!active()) return;
-        if (this.#slate !== null) {
-          // The end has moved since; nothing was pushed yet.
-          this.stopSlate();
-          timeline = this.#beginTimeline();
-          if (announced !== null) timeline.announce(announced);
-        }
-        timeline.push(frame);
+        if (active()) batch.push(frame);
       },
+      flush: () => batch.flush(),
       end: () => active() && this.#publisherLeft(),
     };
   }
@@ -296,6 +307,8 @@ export class Stream {
   }
 
   #endTimeline(): void {
+    this.#batch?.flush();
+    this.#batch = null;
     const timeline = this.#timeline;
     if (timeline === null) return;
     timeline.end();

@@ -154,6 +154,9 @@ describe('takeover', () => {
     expect(replacements()).toBe(1);
     expect(states).toEqual(['live', 'live']);
     expect(sink.calls).toEqual(['epoch start', 'end', 'epoch reconnect']);
+    // Also the last of the old one, which were on their way.
+    const seen = sink.packets.filter(({ dts }) => dts < (sink.epochs[1]?.start ?? 0));
+    expect(seen).toHaveLength(FRAMES.length);
     const count = sink.packets.length;
     for (const frame of FRAMES) old.push(frame);
     old.announce({ video: true, audio: true });

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { PublishAttempt } from '../../access/gatekeeper.ts';
-import { createFlvIngest } from '../../live/flv-ingest.ts';
+import { createFlvIngest, type FlvIngest } from '../../live/flv-ingest.ts';
 import type { PublisherClaims } from '../../live/stream.ts';
 import { parseStreamPath } from '../../live/stream-name.ts';
 import type { StreamRegistry } from '../../live/stream-registry.ts';
@@ -59,6 +59,8 @@ export class RtmpConnection {
   readonly #session: ServerSession;
   readonly #address: string;
   readonly #openedAt: number;
+  /** One of each publication. */
+  readonly #ingests = new Set<FlvIngest>();
   #handshakeDoneAt: number | null = null;
   #lastMedia: { count: number; at: number };
   #lastPing: number;
@@ -106,6 +108,12 @@ export class RtmpConnection {
       if (now - this.#openedAt > handshakeTimeoutMs) {
         this.#fail(new SluiceError('SLUICE_RTMP_HANDSHAKE_TIMEOUT', 'no RTMP handshake in time'));
       }
+      return;
+    }
+    try {
+      for (const ingest of this.#ingests) ingest.flush();
+    } catch (error) {
+      this.#fail(error);
       return;
     }
     const count = this.#session.mediaMessages;
@@ -205,6 +213,7 @@ export class RtmpConnection {
       // One line is enough to know; the count is in the API.
       if (damaged++ === 0) this.#tell('warn', error.message, { code: error.code });
     });
+    this.#ingests.add(ingest);
     request.accept({
       audio: (timestamp, body) => ingest.audio(timestamp, body),
       video: (timestamp, body) => ingest.video(timestamp, body),
@@ -215,6 +224,7 @@ export class RtmpConnection {
       damaged: (error) => ingest.damaged(error),
       end: () => {
         this.#saidGoodbye = true;
+        this.#ingests.delete(ingest);
         ingest.end();
       },
     });

@@ -16,7 +16,8 @@ const NOTHING = { renditions: () => [], conversions: () => [] };
 
 async function published(clip: string): Promise<StreamFigures> {
   const studio = new Studio();
-  await studio.publish(readClip(clip), { stay: true });
+  const ingest = await studio.publish(readClip(clip), { stay: true });
+  ingest.flush();
   const view = viewStream(studio.stream, studio.packager, NOTHING, studio.clock.now(), 'live');
   if (view === null) throw new Error('no stream');
   return streamFigures(studio.stream, studio.packager, view);

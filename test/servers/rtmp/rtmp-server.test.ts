@@ -5,6 +5,7 @@ import { ChunkWriter } from '../../../src/rtmp/chunk-writer.ts';
 import { command } from '../../../src/rtmp/message.ts';
 import { hex } from '../../formats/amf/support.ts';
 import { ChunkEncoder } from '../../rtmp/support/chunk-encoder.ts';
+import { isFrame, isVideo, readClip } from '../../support/publish-clip.ts';
 import {
   FAREWELL_MS,
   HANDSHAKE_TIMEOUT_MS,
@@ -54,6 +55,21 @@ describe('publishing', () => {
     await h.until(() => h.states.length === 2);
     expect(h.states).toEqual(['live/test live', 'live/test closed']);
     expect(h.log).toEqual([]);
+  });
+
+  it('delivers the last of a publisher that sends nothing more within a second', async () => {
+    const h = await start();
+    const publisher = await h.publisher('test');
+    const clip = readClip('h264_only').slice(0, -1);
+    for (const tag of clip) publisher.session.sendMedia(isVideo(tag) ? 9 : 8, tag.timestamp, tag.body);
+    const frames = clip.filter(isFrame).length;
+    await publisher.client.sync();
+    expect(h.registry.get('live', 'test')?.stats.videoFrames).toBeLessThan(frames);
+    expect(h.registry.get('live', 'test')?.queuedBytes).toBeGreaterThan(0);
+    h.pass(1000);
+    expect(h.registry.get('live', 'test')?.stats.videoFrames).toBe(frames);
+    expect(h.registry.get('live', 'test')?.queuedBytes).toBe(0);
+    expect(h.states).toEqual(['live/test live']);
   });
 
   it('takes the query in the application as well', async () => {
