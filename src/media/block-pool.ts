@@ -6,6 +6,9 @@ export const BLOCK_BYTES = 32 * 1024;
 /**
  * Blocks come in extents of 33 MiB: from 32 MiB on glibc takes each from the kernel and gives it back, while smaller ones
  * may leave holes in its heap that nobody has a use for. What was never used of an extent takes no memory.
+ *
+ * They are shared buffers, though nobody shares them, because V8 does not count those: 64 MB more of others make it look
+ * for garbage, of which there is none, and raise what it waits for before it looks again when there is.
  */
 const EXTENT_BLOCKS = 33 * 32;
 
@@ -73,7 +76,7 @@ export class BlockPool {
   }
 
   #extend(): Extent {
-    const memory = Buffer.allocUnsafeSlow(EXTENT_BLOCKS * BLOCK_BYTES);
+    const memory = Buffer.from(new SharedArrayBuffer(EXTENT_BLOCKS * BLOCK_BYTES));
     const free: Buffer[] = [];
     // The first one is taken first, so that the end stays unused for as long as possible.
     for (let end = memory.length; end > 0; end -= BLOCK_BYTES)
