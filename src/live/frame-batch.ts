@@ -3,8 +3,11 @@ import { rtmpTimestampDelta } from '../media/time.ts';
 
 /** Too short for anybody to notice, and long enough for sixteen frames of a usual stream. */
 const HELD_MS = 200;
-/** Audio comes up to this much later than the video it belongs to, and the cut at a keyframe waits for it. */
-const URGENT_MS = 100;
+/**
+ * What the cut at a keyframe waits for comes up to this much later: audio frames last up to 240 ms, and where sound is
+ * converted, its encoder wants some more before it gives any.
+ */
+const URGENT_MS = 300;
 const HELD_BYTES = 256 * 1024;
 /** What holding a frame takes besides its data, roughly: frames may be empty. */
 const FRAME_OVERHEAD_BYTES = 256;
@@ -12,22 +15,23 @@ const FRAME_OVERHEAD_BYTES = 256;
 /**
  * Hands a publisher's frames on several at a time. What a stream consists of is spread over the memory, and with a
  * hundred streams taking turns none of it is in the processor's cache any more when the next frame comes: a gateway
- * needs a sixth less time for sixteen frames in a row (docs/performance.md).
+ * needs a seventh less time for sixteen frames in a row (docs/performance.md).
  *
- * Nobody waits for what is held: a segment ends with a keyframe, and a keyframe is handed on at once with everything
- * before it and what follows shortly after. Streams without pictures are not held up at all, and neither are the frames
- * up to the second keyframe: the wall clock of a stream is read when they arrive.
+ * No segment waits for what is held: it ends with a keyframe, and a keyframe is handed on at once with everything before
+ * it and what follows shortly after. Streams without pictures are not held up at all.
  */
 export class FrameBatch {
   readonly #deliver: (frame: Frame) => void;
+  readonly #settled: () => boolean;
   #frames: Frame[] = [];
   #bytes = 0;
-  #begun = false;
-  /** Timestamp of the newest keyframe of a picture; null before the second. */
+  /** Timestamp of the newest keyframe of a picture; null while nothing is to be held. */
   #keyframe: number | null = null;
 
-  constructor(deliver: (frame: Frame) => void) {
+  /** @param settled whether the stream has begun: what it begins with is timed by when it arrives */
+  constructor(deliver: (frame: Frame) => void, settled: () => boolean) {
     this.#deliver = deliver;
+    this.#settled = settled;
   }
 
   get bytes(): number {
@@ -36,8 +40,7 @@ export class FrameBatch {
 
   push(frame: Frame): void {
     if (frame.keyframe && frame.track.kind === 'video') {
-      this.#keyframe = this.#begun ? frame.timestamp : null;
-      this.#begun = true;
+      this.#keyframe = this.#settled() ? frame.timestamp : null;
     } else if (this.#keyframe !== null && rtmpTimestampDelta(this.#keyframe, frame.timestamp) >= URGENT_MS) {
       this.#hold(frame);
       return;

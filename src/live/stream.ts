@@ -192,16 +192,19 @@ export class Stream {
     let announced: AnnouncedMedia | null = null;
     this.#setState('live');
     const active = () => this.#timeline === timeline;
-    const batch = new FrameBatch((frame) => {
-      if (!active()) return;
-      if (this.#slate !== null) {
-        // The end has moved since; nothing was pushed yet.
-        this.stopSlate();
-        timeline = this.#beginTimeline();
-        if (announced !== null) timeline.announce(announced);
-      }
-      timeline.push(frame);
-    });
+    const batch = new FrameBatch(
+      (frame) => {
+        if (!active()) return;
+        if (this.#slate !== null) {
+          // The end has moved since; nothing was pushed yet.
+          this.stopSlate();
+          timeline = this.#beginTimeline();
+          if (announced !== null) timeline.announce(announced);
+        }
+        timeline.push(frame);
+      },
+      () => this.#open,
+    );
     this.#batch = batch;
     return {
       stream: this,
@@ -307,13 +310,16 @@ export class Stream {
   }
 
   #endTimeline(): void {
-    this.#batch?.flush();
+    if (this.#timeline === null) return;
+    const batch = this.#batch;
     this.#batch = null;
-    const timeline = this.#timeline;
-    if (timeline === null) return;
-    timeline.end();
-    this.#timeline = null;
-    this.#doctor?.end();
+    try {
+      batch?.flush();
+      this.#timeline?.end();
+    } finally {
+      this.#timeline = null;
+      this.#doctor?.end();
+    }
   }
 
   #announceEpoch(epoch: Epoch): void {

@@ -8,7 +8,7 @@ export const BLOCK_BYTES = 32 * 1024;
  * may leave holes in its heap that nobody has a use for. What was never used of an extent takes no memory.
  *
  * They are shared buffers, though nobody shares them, because V8 does not count those: 64 MB more of others make it look
- * for garbage, of which there is none, and raise what it waits for before it looks again when there is.
+ * for garbage, of which there is none while memory grows.
  */
 const EXTENT_BLOCKS = 33 * 32;
 
@@ -97,8 +97,14 @@ export class BlockPool {
       if (extent === undefined) return;
       this.#extents.delete(extent.memory);
       this.#free -= EXTENT_BLOCKS;
+      announceGarbage();
     }
   }
+}
+
+/** V8 does not count an extent, so it would not look for one that was dropped: an ordinary buffer of its size tells it. */
+function announceGarbage(): void {
+  Buffer.allocUnsafeSlow(EXTENT_BLOCKS * BLOCK_BYTES);
 }
 
 /** The one of this process, as there is one memory. */

@@ -1,5 +1,6 @@
 import { memoryUsage, version } from 'node:process';
 import { getHeapStatistics } from 'node:v8';
+import { mediaBlocks } from '../media/block-pool.ts';
 
 /**
  * What the API tells of the process; nothing in it is changed here.
@@ -7,7 +8,9 @@ import { getHeapStatistics } from 'node:v8';
  * @param residentBytes throws where the system does not tell it, for want of a descriptor for example
  */
 export function processFigures(residentBytes: () => number = memoryUsage.rss) {
-  const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
+  const { used_heap_size: heap, external_memory } = getHeapStatistics();
+  // V8 does not count those.
+  const external = external_memory + mediaBlocks.bytesInUse + mediaBlocks.reservedBytes;
   return { node: version, memory: { rss: tried(residentBytes), heap, external } };
 }
 

@@ -53,3 +53,27 @@ test.each(['h264_aac', 'h264b_aac', 'h264_only', 'h264_mp3'])(
     expect(multivariant.status).toBe(200);
   },
 );
+
+test('segments are listed within 200 ms of the keyframe that ends them', { retry: 2 }, async () => {
+  const name = `later-${++attempts}`;
+  const keyframes: number[] = [];
+  const publisher = await publishPaced({
+    port: gateway.rtmpPort,
+    key: name,
+    tags: readClip('h264_aac'),
+    onSent: (tag) => {
+      if (isKeyframe(tag)) keyframes.push(performance.now());
+    },
+  });
+  const media = `${gateway.httpUrl}hls/${name}/media.m3u8`;
+  const delays: number[] = [];
+  while (delays.length < 3) {
+    const playlist = await (await fetch(media)).text();
+    const listed = playlist.split('\n').filter((line) => line.endsWith('.ts')).length;
+    const ended = keyframes[listed];
+    if (listed > delays.length && ended !== undefined) delays.push(performance.now() - ended);
+    await delay(LOOK_EVERY_MS);
+  }
+  await publisher.stop();
+  expect(Math.max(...delays)).toBeLessThan(PROMISED_MS);
+});

@@ -7,9 +7,9 @@ import { audioTrack, encoded, picture, videoTrack } from '../media/support.ts';
 const VIDEO = videoTrack();
 const AUDIO = audioTrack();
 
-function rig() {
+function rig(settled = () => true) {
   const delivered: Frame[] = [];
-  const batch = new FrameBatch((frame) => delivered.push(frame));
+  const batch = new FrameBatch((frame) => delivered.push(frame), settled);
   return { delivered, batch };
 }
 
@@ -23,10 +23,10 @@ function audio(timestamp: number): Frame {
   return { track: AUDIO, timestamp, compositionOffset: 0, nanoseconds: 0, keyframe: true, data };
 }
 
-/** Past the second keyframe, at 2000, and what is waited for after it. */
+/** With a keyframe at 2000. */
 function running() {
   const r = rig();
-  for (const frame of [video(0, true), video(2000, true)]) r.batch.push(frame);
+  r.batch.push(video(2000, true));
   r.delivered.length = 0;
   return r;
 }
@@ -54,7 +54,7 @@ it('hands on every frame in order, whatever the publisher sends, and holds littl
 
 it('of 25 pictures a second and their sound comes in batches of a fifth of a second', () => {
   const { delivered, batch } = running();
-  const frames = encoded({ seconds: 4 }).filter(({ at }) => at >= 2100);
+  const frames = encoded({ seconds: 4 }).filter(({ at }) => at >= 2300);
   const bursts: number[] = [];
   for (const [n, frame] of frames.entries()) {
     const before = delivered.length;
@@ -66,13 +66,18 @@ it('of 25 pictures a second and their sound comes in batches of a fifth of a sec
   expect(Math.min(...bursts)).toBeGreaterThan(12);
 });
 
-it('holds nothing before the second keyframe', () => {
-  const { delivered, batch } = rig();
-  const frames = encoded({ seconds: 2 });
+it('holds nothing before the stream has begun, and not before the next keyframe either', () => {
+  let settled = false;
+  const { delivered, batch } = rig(() => settled);
+  const frames = encoded({ seconds: 4 });
   for (const [n, frame] of frames.entries()) {
+    if (frame.at > 2000) settled = true;
     batch.push(frame);
     expect(delivered).toHaveLength(n + 1);
   }
+  batch.push(video(4000, true));
+  batch.push(video(4300));
+  expect(delivered).toHaveLength(frames.length + 1);
 });
 
 it('hands on a keyframe at once, with everything before it', () => {
@@ -84,11 +89,11 @@ it('hands on a keyframe at once, with everything before it', () => {
   expect(delivered.map((frame) => frame.timestamp)).toEqual([3900, 3910, 3940]);
 });
 
-it('holds nothing for a tenth of a second after a keyframe: the cut waits for the sound', () => {
+it('holds nothing for three tenths of a second after a keyframe: the cut waits for the sound', () => {
   const { delivered, batch } = running();
-  for (const frame of [video(2040), audio(2010), video(2080), audio(2031)]) batch.push(frame);
+  for (const frame of [video(2040), audio(2010), video(2280), audio(2299)]) batch.push(frame);
   expect(delivered).toHaveLength(4);
-  batch.push(video(2120));
+  batch.push(video(2320));
   expect(delivered).toHaveLength(4);
 });
 
@@ -100,23 +105,24 @@ it('holds no sound where there are no pictures', () => {
 
 it('holds no more than 256 KiB, however long that takes', () => {
   const { delivered, batch } = running();
-  for (let n = 0; n < 3; n++) batch.push(video(2100, false, 80_000));
+  for (let n = 0; n < 3; n++) batch.push(video(2300, false, 80_000));
   expect(delivered).toEqual([]);
-  batch.push(video(2100, false, 80_000));
+  batch.push(video(2300, false, 80_000));
   expect(delivered).toHaveLength(4);
   // Empty ones count as well.
-  for (let n = 0; n < 2000; n++) batch.push(video(2100, false, 0));
+  for (let n = 0; n < 2000; n++) batch.push(video(2300, false, 0));
   expect(delivered.length).toBeGreaterThan(1000);
 });
 
 it('can be flushed by what it delivers to', () => {
   const delivered: number[] = [];
-  const batch: FrameBatch = new FrameBatch((frame) => {
-    delivered.push(frame.timestamp);
-    batch.flush();
-  });
-  for (const frame of [video(0, true), video(2000, true), video(2100), audio(2110), audio(2300)]) {
-    batch.push(frame);
-  }
-  expect(delivered).toEqual([0, 2000, 2100, 2110, 2300]);
+  const batch: FrameBatch = new FrameBatch(
+    (frame) => {
+      delivered.push(frame.timestamp);
+      batch.flush();
+    },
+    () => true,
+  );
+  for (const frame of [video(2000, true), video(2300), audio(2310), audio(2500)]) batch.push(frame);
+  expect(delivered).toEqual([2000, 2300, 2310, 2500]);
 });

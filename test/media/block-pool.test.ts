@@ -72,6 +72,22 @@ describe('BlockPool', () => {
   it('refuses what is not its own', () => {
     expect(() => new BlockPool().give([new BlockPool().take()])).toThrow(RangeError);
   });
+
+  it('lets the collector know of what it drops: waves need no more memory than one of them', async () => {
+    const pool = new BlockPool();
+    const dropped = new Set<WeakRef<ArrayBufferLike>>();
+    for (let wave = 0; wave < 20; wave++) {
+      const blocks = Array.from({ length: (4 * 33 * MIB) / BLOCK_BYTES }, () => pool.take());
+      for (const memory of new Set(blocks.map(({ buffer }) => buffer))) dropped.add(new WeakRef(memory));
+      pool.give(blocks);
+      // Who looks at a weak reference holds it until the turn is over.
+      await new Promise(setImmediate);
+    }
+    const kept = [...dropped].filter((memory) => memory.deref() !== undefined);
+    // Of 61 in all: the one that stays, and those of the last waves.
+    expect(dropped.size).toBeGreaterThan(60);
+    expect(new Set(kept.map((memory) => memory.deref())).size).toBeLessThan(16);
+  });
 });
 
 const ids = new WeakMap<ArrayBufferLike, number>();

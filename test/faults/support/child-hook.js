@@ -2,6 +2,7 @@
 // computers do: step the clock, stand still.
 
 import { getHeapStatistics } from 'node:v8';
+import { mediaBlocks } from '../../../dist/media/block-pool.js';
 
 const RealDate = Date;
 let ahead = 0;
@@ -20,7 +21,7 @@ const commands = {
     globalThis.gc();
     // process.memoryUsage() opens a file, and descriptors may be what lacks.
     const { used_heap_size, external_memory } = getHeapStatistics();
-    return used_heap_size + external_memory;
+    return used_heap_size + external_memory + mediaBlocks.bytesInUse + mediaBlocks.reservedBytes;
   },
   stepClock: (ms) => {
     ahead += ms;
