@@ -17,8 +17,9 @@ const FRAME_OVERHEAD_BYTES = 256;
  * hundred streams taking turns none of it is in the processor's cache any more when the next frame comes: a gateway
  * needs a seventh less time for sixteen frames in a row (docs/performance.md).
  *
- * No segment waits for what is held: it ends with a keyframe, and a keyframe is handed on at once with everything before
- * it and what follows shortly after. Streams without pictures are not held up at all.
+ * A segment does not wait for what is held: it ends with a keyframe, and a keyframe is handed on at once with everything
+ * before it and what follows shortly after. Only a cut that is forced where no keyframe comes may be that much later.
+ * Streams without pictures are not held up at all.
  */
 export class FrameBatch {
   readonly #deliver: (frame: Frame) => void;

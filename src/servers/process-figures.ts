@@ -9,7 +9,7 @@ import { mediaBlocks } from '../media/block-pool.ts';
  */
 export function processFigures(residentBytes: () => number = memoryUsage.rss) {
   const { used_heap_size: heap, external_memory } = getHeapStatistics();
-  // V8 does not count those.
+  // V8 does not count the memory of segments.
   const external = external_memory + mediaBlocks.bytesInUse + mediaBlocks.reservedBytes;
   return { node: version, memory: { rss: tried(residentBytes), heap, external } };
 }
