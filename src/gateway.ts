@@ -15,6 +15,7 @@ import type { Stream } from './live/stream.ts';
 import { StreamRegistry } from './live/stream-registry.ts';
 import { mediaBlocks } from './media/block-pool.ts';
 import { SluiceError } from './media/errors.ts';
+import { isStillPlayed } from './packaging/afterlife.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
 import type { HlsPackager } from './packaging/hls-packager.ts';
 import { PackagingFigures } from './packaging/packaging-figures.ts';
@@ -375,14 +376,16 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const streams: Stream[] = [];
     for (const state of storage.states) {
       const { app, name, startedAt, end } = state;
-      const age = systemClock.now() - state.savedAt;
-      if (state.rendition === null || age > this.#settings.of(app).publish.graceWindow * 1000) {
+      const { graceWindow } = this.#settings.of(app).publish;
+      if (!isStillPlayed(state, graceWindow * 1000, systemClock.now())) {
         outputs.remember(state);
         continue;
       }
-      const stream = this.#registry.restore(app, name, { startedAt, end });
+      const closed = state.rendition?.ended === true;
+      const stream = this.#registry.restore(app, name, { startedAt, end, closed });
       outputs.begin(stream, state);
-      streams.push(stream);
+      if (closed) this.#retire(stream);
+      else streams.push(stream);
     }
     // What was open when the last process wrote it may not be any more.
     outputs.settingsChanged();
@@ -442,7 +445,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       this.#transcoding.stopLadders();
     }
     if (!goesOn && this.#outputs !== null) await within(ENCODERS_CLOSE_MS, this.#outputs.ended());
-    await this.#outputs?.save();
+    await this.#outputs?.handOn();
     await this.#storage?.settled();
     // Without a next process viewers still have to get to the end of the playlists.
     if (goesOn && this.#http !== null) await stopListening(this.#http);
@@ -486,15 +489,20 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#reporter.stateChanged(stream);
     this.#streamHooks.stateChanged(stream);
     if (stream.state !== 'closed') return;
+    this.#retire(stream, () => {
+      this.#reporter.ended(stream);
+      this.#streamHooks.ended(stream);
+    });
+  }
+
+  /** @param ended called when the playlist has ENDLIST */
+  #retire(stream: Stream, ended = () => {}): void {
     void this.#outputs
       ?.retire(stream, () => {
         this.#registry.remove(stream);
         this.#transcoding.forget(stream);
       })
-      .then(() => {
-        this.#reporter.ended(stream);
-        this.#streamHooks.ended(stream);
-      })
+      .then(ended)
       .catch((error: unknown) => this.#outputFailed(stream, error));
   }
 }

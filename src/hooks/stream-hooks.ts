@@ -27,8 +27,8 @@ export function streamHooks(hooks: Hooks): StreamHooks {
   function knownOf(stream: Stream): Known {
     let known = streams.get(stream);
     if (known === undefined) {
-      // Who waits for a publisher without having had one goes on with what an earlier process has listed.
-      known = { values: valuesOf(stream, ''), publisher: null, ready: stream.state === 'grace' };
+      // One that begins without a publisher goes on with what an earlier process has listed.
+      known = { values: valuesOf(stream, ''), publisher: null, ready: stream.state !== 'live' };
       streams.set(stream, known);
     }
     return known;

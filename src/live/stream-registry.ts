@@ -59,7 +59,7 @@ export class StreamRegistry {
     return stream.publish(publisher);
   }
 
-  /** Adds a stream of an earlier process. It waits for its publisher after `awaitPublisher`. */
+  /** Adds a stream of an earlier process. One that is not closed waits for its publisher after `awaitPublisher`. */
   restore(app: string, name: string, resume: StreamResume): Stream {
     const stream = new Stream(app, name, this.#options, resume);
     this.#streams.set(keyOf(app, name), stream);

@@ -64,6 +64,8 @@ export interface StreamResume {
   readonly startedAt: EpochMs;
   /** End of the newest media; the next publisher continues here. */
   readonly end: Ticks;
+  /** It was closed already. */
+  readonly closed: boolean;
 }
 
 /** One publisher's hold on a stream. After `end` or a takeover its calls do nothing. */
@@ -103,7 +105,7 @@ export class Stream {
   #open = false;
   #newestKeyframe: Packet | null = null;
 
-  /** @param resume goes on with what an earlier process had: the stream waits for its publisher */
+  /** @param resume goes on with what an earlier process had */
   constructor(app: string, name: string, options: StreamOptions, resume: StreamResume | null = null) {
     this.app = app;
     this.name = name;
@@ -112,6 +114,7 @@ export class Stream {
     this.#end = resume.end;
     this.#startedAt = resume.startedAt;
     this.#shown = true;
+    if (resume.closed) this.#state = 'closed';
   }
 
   /** Begins the grace of a resumed stream; its owner has to know it before. */
@@ -170,6 +173,10 @@ export class Stream {
   }
 
   addSink(sink: MediaSink): void {
+    if (this.#state === 'closed') {
+      sink.close();
+      return;
+    }
     this.#sinks.add(sink);
     const goesOn = this.#state === 'live' || this.#slate !== null;
     if (this.#epoch !== null && goesOn) sink.epoch(this.#epoch);

@@ -3,6 +3,7 @@ import { renderMediaPlaylist, renderMultivariantPlaylist } from '../formats/m3u8
 import type { Stream } from '../live/stream.ts';
 import { streamFolder } from '../live/stream-name.ts';
 import type { MediaSink } from '../media/packet.ts';
+import { afterlifeMs } from './afterlife.ts';
 import { HlsPackager, type HlsPackagerOptions } from './hls-packager.ts';
 import type { PackagingFigures } from './packaging-figures.ts';
 import type { StreamState } from './rendition-state.ts';
@@ -11,8 +12,6 @@ import { MEDIA_PLAYLIST, offeredVariants, playlistName } from './variants.ts';
 
 /** File name of the multivariant playlist in the folder, where a web server maps `<name>.m3u8` to it. */
 const MULTIVARIANT_PLAYLIST = 'multivariant.m3u8';
-/** Ended playlists stay at least this long, however short they were. */
-const SHORTEST_AFTERLIFE_MS = 10_000;
 /** Over a minute at 100 Mb/s. A publisher whose timestamps stand still would otherwise fill the memory. */
 const MAX_STREAM_BYTES = 1024 * 1024 * 1024;
 /** Ended streams whose numbers are remembered; publishers choose the names. */
@@ -70,6 +69,8 @@ export class HlsOutputs {
   readonly #byFolder = new Map<string, readonly HlsPackager[]>();
   /** By folder: of names whose newest packager is gone, the least recent first. */
   readonly #remembered = new Map<string, Numbers>();
+  /** The segments are the next process's. */
+  #handedOn = false;
 
   constructor(options: HlsOutputsOptions) {
     this.#options = options;
@@ -157,16 +158,13 @@ export class HlsOutputs {
     await this.settled();
   }
 
-  /** Writes every stream down for the next process. */
-  async save(): Promise<void> {
-    await this.settled();
+  /** Writes every stream down for the next process. Where the store outlives this one, nothing is deleted from here on. */
+  async handOn(): Promise<void> {
     const { persistent } = this.#options;
+    this.#handedOn = persistent;
+    await this.settled();
     await Promise.all(
-      [...this.#packagers].map(([stream, packager]) => {
-        // A playlist that has its ENDLIST is never gone on with.
-        const goesOn = persistent && !packager.rendition.window.ended;
-        return this.#save(stream, packager, goesOn);
-      }),
+      [...this.#packagers].map(([stream, packager]) => this.#save(stream, packager, persistent)),
     );
   }
 
@@ -182,10 +180,11 @@ export class HlsOutputs {
     await this.#preparing.get(stream)?.settled();
     this.#preparing.delete(stream);
     await packager.settled();
-    const empty = packager.rendition.window.segments.length === 0;
-    if (!empty) await this.#save(stream, packager, false);
-    const afterlife = empty ? 0 : Math.max(packager.rendition.windowMs, SHORTEST_AFTERLIFE_MS);
-    this.#options.clock.after(afterlife, () => {
+    const { window } = packager.rendition;
+    const empty = window.segments.length === 0;
+    if (!empty) await this.#save(stream, packager, this.#options.persistent);
+    this.#options.clock.after(empty ? 0 : afterlifeMs(window), () => {
+      if (this.#handedOn) return;
       this.#forget(stream, packager);
       gone();
       void packager.discard();

@@ -95,7 +95,8 @@ describe('the events of a stream', () => {
 
   it('of a stream that goes on after a restart are not ready twice', () => {
     const { log, events, registry } = rig();
-    const stream: Stream = registry.restore('live', 'cam', { startedAt: 0, end: ticksFromSeconds(10) });
+    const resume = { startedAt: 0, end: ticksFromSeconds(10), closed: false };
+    const stream: Stream = registry.restore('live', 'cam', resume);
     stream.awaitPublisher();
     expect(log).toEqual([]);
     const publication = registry.publish('live', 'cam', OBS);
@@ -105,6 +106,15 @@ describe('the events of a stream', () => {
     stream.close();
     events.ended(stream);
     expect(log).toEqual(['publish 1', '+live 1', '-live 1', 'publish-done 1', 'ended 1']);
+  });
+
+  it('of a stream that had ended before a restart are over', () => {
+    const { log, events, registry } = rig();
+    const resume = { startedAt: 0, end: ticksFromSeconds(10), closed: true };
+    events.segmentListed(registry.restore('live', 'cam', resume));
+    expect(log).toEqual([]);
+    expect(registry.publish('live', 'cam', OBS).stream.state).toBe('live');
+    expect(log).toEqual(['publish 1']);
   });
 
   it('come from a last segment that is listed after the publisher left', () => {

@@ -30,7 +30,11 @@ interface Site {
   start(): SluiceProcess;
 }
 
-async function site(name: string, type: 'disk' | 'memory'): Promise<Site> {
+async function site(
+  name: string,
+  type: 'disk' | 'memory',
+  settings: Record<string, string> = {},
+): Promise<Site> {
   const [rtmpPort = 0, httpPort = 0] = await freePorts(2);
   const directory = join(folder, name);
   const args = ['--rtmp-port', String(rtmpPort), '--http-port', String(httpPort), '--host', '127.0.0.1'];
@@ -39,7 +43,7 @@ async function site(name: string, type: 'disk' | 'memory'): Promise<Site> {
     rtmpPort,
     url: (path) => `http://127.0.0.1:${httpPort}/hls/${path}`,
     start: () => {
-      const env = { SLUICE_STORAGE_TYPE: type, SLUICE_STORAGE_DIRECTORY: directory };
+      const env = { SLUICE_STORAGE_TYPE: type, SLUICE_STORAGE_DIRECTORY: directory, ...settings };
       const program = startSluice(args, env);
       stops.push(() => program.stop());
       return program;
@@ -137,6 +141,31 @@ describe('kill -9 and a restart', () => {
     expect(after.discontinuitySequence).toBeGreaterThan(before.discontinuitySequence ?? 0);
     await publisher.stop();
     await second.stop();
+  });
+
+  test('with the disk: a stream that had ended is played to its end', async () => {
+    const { rtmpPort, url, start } = await site('ended', 'disk', { SLUICE_PUBLISH_GRACE_WINDOW: '0' });
+    const first = start();
+    await first.ready;
+    const publisher = publish(rtmpPort, 'cam');
+    await until('the stream', async () => (await fetch(url('cam.m3u8'))).ok);
+    await publisher.stop();
+    const playlist = await until('its end', async () => {
+      const seen = await playlistOf(url('cam/media.m3u8'));
+      return seen.endList && seen;
+    });
+    await kill(first);
+
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      const next = start();
+      await next.ready;
+      expect(await playlistOf(url('cam/media.m3u8')), signal).toEqual(playlist);
+      for (const { uri } of playlist.segments)
+        expect(await bytesOf(url(`cam/${uri}`)), `${uri} ${signal}`).toBeInstanceOf(Buffer);
+      expect(next.log.filter(({ msg }) => msg === 'stream ended')).toEqual([]);
+      next.signal(signal);
+      await next.exited;
+    }
   });
 
   test('with a state file that is damaged: the stream begins anew, and the log says so', async () => {

@@ -223,6 +223,15 @@ describe('sinks', () => {
     publish();
     expect(late.calls).toEqual(['epoch reconnect']);
   });
+
+  it('one that joins when the stream is over is closed at once', () => {
+    const { stream, publish } = rig();
+    publish();
+    stream.close();
+    const late = new Recorder();
+    stream.addSink(late);
+    expect(late.calls).toEqual(['close']);
+  });
 });
 
 it('onEpoch sees what the sinks see', () => {

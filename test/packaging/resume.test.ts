@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Stream } from '../../src/live/stream.ts';
 import { StreamRegistry } from '../../src/live/stream-registry.ts';
+import { isStillPlayed } from '../../src/packaging/afterlife.ts';
 import { HlsOutputs, type HlsOutputsOptions } from '../../src/packaging/hls-outputs.ts';
 import { PackagingFigures } from '../../src/packaging/packaging-figures.ts';
 import type { StreamState } from '../../src/packaging/rendition-state.ts';
@@ -75,9 +76,10 @@ function boot({ clock, store, journal }: Machine, options: Partial<HlsOutputsOpt
     return stream;
   };
   const restore = (state: StreamState) => {
-    const stream = registry.restore(state.app, state.name, state);
+    const closed = state.rendition?.ended === true;
+    const stream = registry.restore(state.app, state.name, { ...state, closed });
     outputs.begin(stream, state);
-    stream.awaitPublisher();
+    if (!closed) stream.awaitPublisher();
     return stream;
   };
   const windowOf = (stream: Stream) =>
@@ -177,9 +179,9 @@ describe('a stream over a kill -9', () => {
     stream.close();
     await first.outputs.retire(stream, () => {});
     const { segments } = first.windowOf(stream);
-    await first.outputs.save();
+    await first.outputs.handOn();
     const state = written(computer.journal);
-    expect(state.rendition).toBeNull();
+    expect(state.rendition?.ended).toBe(true);
     expect(state.nextMediaSequence).toBeGreaterThan(segments.at(-1)?.mediaSequence ?? 0);
 
     const second = boot(computer);
@@ -189,6 +191,42 @@ describe('a stream over a kill -9', () => {
     expect(second.windowOf(next).ended).toBe(false);
     expect(second.windowOf(next).segments[0]?.mediaSequence).toBeGreaterThanOrEqual(state.nextMediaSequence);
     expect(second.windowOf(next).discontinuitySequence).toBe(state.nextDiscontinuitySequence);
+  });
+
+  it('a playlist that has ended is there until its players are through, and no longer', async () => {
+    const computer = machine();
+    const first = boot(computer);
+    const stream = first.begin();
+    await first.publish(stream, 10);
+    stream.close();
+    const gone: string[] = [];
+    await first.outputs.retire(stream, () => gone.push('first'));
+    const listed = first.windowOf(stream);
+    await first.outputs.handOn();
+    // The first process is still there: what it does now must not be in the way of the second.
+    computer.clock.advance(60_000);
+    expect(gone).toEqual([]);
+
+    const second = boot(computer);
+    const state = written(computer.journal);
+    expect(isStillPlayed(state, 0, state.savedAt + 10_000)).toBe(true);
+    expect(isStillPlayed(state, 60_000, state.savedAt + 11_000)).toBe(false);
+    const restored = second.restore(state);
+    expect(restored.state).toBe('closed');
+    await second.outputs.retire(restored, () => gone.push('second'));
+    expect(second.windowOf(restored)).toEqual(listed);
+    expect(listed.ended).toBe(true);
+    const [packager] = second.outputs.find('live', 'test');
+    for (const { uri } of listed.segments) expect(await packager?.segment(uri), uri).not.toBeNull();
+    const next = second.begin();
+    await second.publish(next, 4);
+    expect(second.windowOf(next).segments[0]?.mediaSequence).toBeGreaterThanOrEqual(state.nextMediaSequence);
+
+    computer.clock.advance(10_000);
+    expect(gone).toEqual(['second']);
+    expect(second.outputs.find('live', 'test')).toEqual([second.outputs.of(next)]);
+    for (const { uri } of listed.segments)
+      await expect.poll(() => computer.store.get(`live@test/${uri}`)).toBeNull();
   });
 
   it('numbers never fall back when the clock has', async () => {
