@@ -1,9 +1,10 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { aacTrack } from '../../../src/codecs/aac.ts';
 import { mp3Track, parseMp3Header } from '../../../src/codecs/mp3.ts';
 import { reasonNotInTs, TsMuxer } from '../../../src/formats/mpegts/muxer.ts';
 import type { Packet } from '../../../src/media/packet.ts';
+import { BodyWriter } from '../../../src/media/segment-body.ts';
 import { ticksFromSamples, ticksFromSeconds } from '../../../src/media/time.ts';
 import type { AudioTrack, VideoTrack } from '../../../src/media/track.ts';
 import { lengthPrefixed } from '../../codecs/support.ts';
@@ -474,4 +475,29 @@ it('segmentBytes grows with what is written', () => {
   });
   expect(sizes).toEqual([...sizes].sort((a, b) => a - b));
   expect(sizes.at(-1)).toBeGreaterThan(ticksFromSeconds(1) / 1000);
+});
+
+it('every write into the segment is aligned to words as what it is copied from is', () => {
+  const { write } = BodyWriter.prototype;
+  const offsets: [from: number, to: number][] = [];
+  const spy = vi.spyOn(BodyWriter.prototype, 'write').mockImplementation(function (
+    this: BodyWriter,
+    ...[memory, start, end]
+  ) {
+    offsets.push([start % 8, this.length % 8]);
+    write.call(this, memory, start, end);
+  });
+  try {
+    // Pictures of odd sizes, one larger than the bench, sound, and gaps that packets with only a clock fill.
+    segment(
+      muxerOf(VIDEO, AUDIO),
+      [51, 700_000, 3001, 190, 47, 9999].flatMap((size, index) => {
+        const dts = ORIGIN + index * ticksFromSeconds(0.3);
+        return [videoPacket(dts, { key: index === 0, size }), audioPacket(dts)];
+      }),
+    );
+  } finally {
+    spy.mockRestore();
+  }
+  expect(new Set(offsets.map(String))).toEqual(new Set(['0,0', '4,4']));
 });
