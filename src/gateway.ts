@@ -11,6 +11,7 @@ import { SettingsByApp } from './config/settings-by-app.ts';
 import type { Gateway, GatewayAddress, GatewayOptions } from './gateway-interface.ts';
 import { type Hooks, makeHooks } from './hooks/hooks.ts';
 import { type StreamHooks, streamHooks } from './hooks/stream-hooks.ts';
+import { IngestTotals } from './live/ingest-totals.ts';
 import type { Stream } from './live/stream.ts';
 import { StreamRegistry } from './live/stream-registry.ts';
 import { mediaBlocks } from './media/block-pool.ts';
@@ -97,6 +98,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #thumbnails: Thumbnails;
   readonly #previews: Previews;
   readonly #figures = new PackagingFigures();
+  readonly #ingest = new IngestTotals();
   #startedAt = systemClock.now();
   #http: FastifyInstance | null = null;
   /** Resolves when the streams of an earlier process are there again, or cannot be. Viewers wait for it. */
@@ -165,7 +167,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     });
     this.#gatekeeper = new Gatekeeper({
       settings: (app) => this.#settings.of(app),
-      now: () => systemClock.now() / 1000,
+      // What signed the addresses goes by the clock on the wall, and so does this, also when it is put right.
+      now: () => Date.now() / 1000,
       onCallbackFailure: ({ action, app, name }, reason, allowed) =>
         this.#crowd.note({
           level: 'warn',
@@ -238,7 +241,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       this.#http = app;
       // The port of a process that is being replaced is free now: the fewer viewers notice, the better.
       const waiting = await this.#openStorage(async () => {
-        if (app !== null) await listenHttp(app, http.port, host);
+        if (app !== null) await listenHttp(app, http.port, host, this.#log);
       });
       await this.#rtmp.listen(rtmp.port, host);
       for (const stream of waiting) stream.awaitPublisher();
@@ -255,6 +258,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       throw error;
     }
     this.#state = 'running';
+    this.#log.info({ version: VERSION, ...this.address }, 'started');
     this.#watch = setInterval(() => {
       for (const stream of this.#registry.list()) {
         this.#reporter.checkWarnings(stream, warningsOf(stream, this.#outputOf(stream), this.#transcoding));
@@ -323,7 +327,12 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         streams: () =>
           this.#viewed().map(([stream, view]) => streamFigures(stream, this.#outputOf(stream), view)),
         rtmp: () => ({ connections: this.#rtmp.connectionCount, refused: this.#rtmp.refusedCount }),
+        ingest: () =>
+          this.#ingest.with(
+            this.#registry.list().flatMap(({ state, stats }) => (state === 'closed' ? [] : [stats])),
+          ),
         storeBytes: () => this.#storage?.store.bytes ?? 0,
+        storeQueuedBytes: () => this.#storage?.queuedBytes() ?? 0,
         mediaMemory: () => ({ used: mediaBlocks.bytesInUse, reserved: mediaBlocks.reservedBytes }),
         denied: () => this.#gatekeeper.denied,
         hooks: () => this.#hooks.figures(),
@@ -425,6 +434,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   async #close(): Promise<void> {
     const beganAt = systemClock.now();
     this.#state = 'closing';
+    this.#log.info({ streams: this.#registry.list().length }, 'stopping');
     // A start that is under way ends first; whether it works no longer matters.
     await this.#starting?.catch(() => undefined);
     this.#state = 'closing';
@@ -460,6 +470,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     await rtmpClosed;
     await Promise.all([this.#slates.close(), this.#pictures.close(), hooksClosed]);
     await this.#http?.close();
+    this.#log.info({ seconds: (systemClock.now() - beganAt) / 1000 }, 'stopped');
   }
 
   async #endOrphans(): Promise<void> {
@@ -489,6 +500,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#reporter.stateChanged(stream);
     this.#streamHooks.stateChanged(stream);
     if (stream.state !== 'closed') return;
+    this.#ingest.end(stream.stats);
     this.#retire(stream, () => {
       this.#reporter.ended(stream);
       this.#streamHooks.ended(stream);

@@ -67,6 +67,7 @@ export class Rendition {
   /** Bytes handed to the store and not stored yet. */
   #unstoredBytes = 0;
   #newest: ListedFigures | null = null;
+  #lost = 0;
   /** Store writes in order. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -118,6 +119,11 @@ export class Rendition {
   /** The newest segment listed; null before the first. */
   get newest(): ListedFigures | null {
     return this.#newest;
+  }
+
+  /** Segments that could not be stored, and never were in the playlist. */
+  get lost(): number {
+    return this.#lost;
   }
 
   /** The variant to offer, measured; null before the first segment. `uri` is that of its media playlist. */
@@ -231,6 +237,7 @@ export class Rendition {
   }
 
   #lose(error: unknown, uri: string): void {
+    this.#lost++;
     this.#figures.segmentsLost++;
     this.#figures.storeErrors++;
     this.#options.onStoreError(error, uri);

@@ -45,6 +45,8 @@ export interface Storage {
   readonly persistent: boolean;
   readonly journal: StreamJournal | null;
   readonly playlistFiles: PlaylistFiles | null;
+  /** Bytes of segments that wait to be written. */
+  readonly queuedBytes: () => number;
   /** What an earlier process wrote down. */
   readonly states: readonly StreamState[];
   /** Deletes files that belong to no stream any more, now and then. @param inUse by the segment's name */
@@ -71,6 +73,7 @@ async function openMemory(options: StorageOptions): Promise<Storage> {
     persistent: false,
     journal: files,
     playlistFiles: null,
+    queuedBytes: () => 0,
     states: files === null ? [] : await loadStates(files, clock),
     startCleaning: () => {},
     settled,
@@ -126,6 +129,7 @@ async function openLocked(
       remove: async (folder) => (released ? undefined : files.remove(folder)),
     },
     playlistFiles: store,
+    queuedBytes: () => store.waitingBytes,
     states,
     startCleaning: (inUse) => {
       const sweep = async () => {

@@ -166,6 +166,9 @@ describe('behind nginx.conf.example', () => {
       expect((await ask(edge.url + path)).status, path).toBe(404);
     }
     expect(requests.has('/api/streams')).toBe(false);
+    const player = await ask(`${edge.url}vendor/hls.min.mjs`, { 'accept-encoding': 'gzip' });
+    expect(player).toMatchObject({ status: 200, headers: { 'content-encoding': 'gzip' } });
+    expect(player.body.length).toBeLessThan(gunzipSync(player.body).length / 2);
 
     // From the disk the same, without a request.
     requests.clear();

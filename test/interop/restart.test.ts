@@ -330,3 +330,37 @@ test('a deploy costs viewers nothing: the next process waits for the last one', 
   expect(first.log.concat(second.log).filter(({ level }) => level >= 50)).toEqual([]);
   await second.stop();
 });
+
+test('a deploy with memory: the next process waits for the port, and numbers go on', async () => {
+  const { rtmpPort, url, start } = await site('deploy-memory', 'memory');
+  const first = start();
+  await first.ready;
+  const publisher = publish(rtmpPort, 'cam');
+  await until('the stream', async () => (await fetch(url('cam.m3u8'))).ok);
+  const second = start();
+  await until('the second process to wait', () =>
+    second.log.some(({ msg }) => msg.startsWith('waiting for')),
+  );
+  const before = await playlistOf(url('cam/media.m3u8'));
+  const measured = new AbortController();
+  const gap = longestGap(url('cam/media.m3u8'), measured.signal);
+  first.signal('SIGTERM');
+  // Players get to the end.
+  const ended = await until('the end', async () => {
+    const seen = await playlistOf(url('cam/media.m3u8'));
+    return seen.endList && seen;
+  });
+  for (const { uri } of ended.segments) expect(await bytesOf(url(`cam/${uri}`)), uri).toBeInstanceOf(Buffer);
+  await second.ready;
+  expect((await first.exited).code).toBe(0);
+  measured.abort();
+  const after = await until(
+    'the stream again',
+    async () => (await fetch(url('cam/media.m3u8'))).ok && playlistOf(url('cam/media.m3u8')),
+  );
+  expect(after.mediaSequence).toBeGreaterThan(before.segments.at(-1)?.mediaSequence ?? 0);
+  expect((await gap).gapMs).toBeLessThan(1000);
+  expect(first.log.map(({ msg }) => msg)).toEqual(expect.arrayContaining(['started', 'stopping', 'stopped']));
+  await publisher.stop();
+  await second.stop();
+});

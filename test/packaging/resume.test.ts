@@ -373,6 +373,7 @@ it('after a store that was too slow the discontinuity is where the hole is', asy
   for (const frame of frames) if (frame.at >= 23_000 && frame.at < 29_000) publication.push(frame);
   await studio.packager.settled();
   expect(studio.storeErrors).toHaveLength(3);
+  expect(studio.packager.rendition.lost).toBe(3);
   const { segments } = studio.packager.rendition.window;
   expect(segments.map(({ mediaSequence }) => mediaSequence)).toEqual(segments.map((_, index) => 100 + index));
   expect(segments.map(({ discontinuity }) => discontinuity).indexOf(true)).toBe(8);

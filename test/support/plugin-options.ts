@@ -1,3 +1,4 @@
+import { IngestTotals } from '../../src/live/ingest-totals.ts';
 import { PackagingFigures } from '../../src/packaging/packaging-figures.ts';
 import type { GatewayPluginOptions } from '../../src/servers/http/gateway-plugin.ts';
 import { RequestCounters } from '../../src/servers/http/request-counters.ts';
@@ -31,7 +32,9 @@ export function pluginOptions(): GatewayPluginOptions {
       packaging: new PackagingFigures(),
       streams: () => [],
       rtmp: () => ({ connections: 0, refused: 0 }),
+      ingest: () => new IngestTotals().with([]),
       storeBytes: () => 0,
+      storeQueuedBytes: () => 0,
       mediaMemory: () => ({ used: 0, reserved: 0 }),
       transcoding: () => ({ running: 0, waiting: 0, started: 0, failed: 0, shed: 0 }),
       denied: () => ({ publish: 0, play: 0 }),

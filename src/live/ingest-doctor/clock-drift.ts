@@ -68,6 +68,6 @@ function clockDrift(rate: number): Warning {
     code: 'clock-drift',
     severity: 'warning',
     message: `The encoder's clock is ${(size * 100).toFixed(2)} % ${direction} (${(size * 3600).toFixed(0)} s an hour), so players ${effect}.`,
-    fix: 'Restart the encoder; in a virtual machine, switch on time synchronisation. With ffmpeg and a capture device: -use_wallclock_as_timestamps 1 before -i. OBS keeps time by itself: there, check the computer.',
+    fix: 'Restart the encoder; in a virtual machine, switch on time synchronisation. With ffmpeg and a capture device: -use_wallclock_as_timestamps 1 before -i. In OBS: Sources > the audio device > Properties > Use Device Timestamps: off.',
   };
 }

@@ -1,12 +1,18 @@
 import { Server as NetServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify';
 import { SluiceError } from '../../media/errors.ts';
+import type { Logger } from '../stream-reporter.ts';
 import { endSilent, refuseClient } from './client-faults.ts';
 import { sendBadRequest } from './errors.ts';
 import type { HttpIncidents } from './incidents.ts';
 
 /** The next process listens by then: connections that stay open until here do not meet a closed port. */
 const HANDOVER_MS = 1000;
+/** How long a new process waits for the one that it replaces, and how long that may take to say what it is. */
+const TAKEOVER_PATIENCE_MS = 10_000;
+const TAKEOVER_RETRY_MS = 20;
+const IDENTIFY_MS = 1000;
 
 export interface HttpServerOptions {
   readonly plugin: FastifyPluginAsync;
@@ -50,6 +56,8 @@ export async function makeHttpServer(options: HttpServerOptions): Promise<Fastif
 }
 
 /**
+ * Where the port belongs to another gateway, this one is to replace it, and waits for its end.
+ *
  * @param host undefined for all addresses
  * @throws SluiceError SLUICE_PORT_UNAVAILABLE
  */
@@ -57,19 +65,52 @@ export async function listenHttp(
   app: FastifyInstance,
   port: number,
   host: string | undefined,
+  log: Pick<Logger, 'info'>,
 ): Promise<void> {
-  try {
-    // Fastify listens on localhost unless told otherwise; :: takes IPv4 too where there is IPv6.
-    await app.listen({ port, host: host ?? '::' }).catch((error: unknown) => {
-      if (host !== undefined || !isNoIpv6(error)) throw error;
-      return app.listen({ port, host: '0.0.0.0' });
-    });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new SluiceError('SLUICE_PORT_UNAVAILABLE', `cannot open HTTP port ${port}: ${reason}`, {
-      cause: error,
-    });
+  const deadline = performance.now() + TAKEOVER_PATIENCE_MS;
+  for (let waiting = false; ; waiting = true) {
+    try {
+      await listen(app, port, host);
+      return;
+    } catch (error) {
+      const goesOn = isTaken(error) && performance.now() < deadline;
+      if (!goesOn || !(waiting || (await isGateway(port, host)))) throw unavailable(port, error);
+      if (!waiting) {
+        log.info({ port, seconds: TAKEOVER_PATIENCE_MS / 1000 }, 'waiting for the gateway that has the port');
+      }
+      await delay(TAKEOVER_RETRY_MS);
+    }
   }
+}
+
+async function listen(app: FastifyInstance, port: number, host: string | undefined): Promise<void> {
+  // Fastify listens on localhost unless told otherwise; :: takes IPv4 too where there is IPv6.
+  await app.listen({ port, host: host ?? '::' }).catch((error: unknown) => {
+    if (host !== undefined || !isNoIpv6(error)) throw error;
+    return app.listen({ port, host: '0.0.0.0' });
+  });
+}
+
+/** Whether a gateway answers there, as it still does while it ends. */
+async function isGateway(port: number, host: string | undefined): Promise<boolean> {
+  const unspecified = host === undefined || host === '::' || host === '0.0.0.0';
+  const name = unspecified ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
+  try {
+    const response = await fetch(`http://${name}:${port}/streams.json`, {
+      signal: AbortSignal.timeout(IDENTIFY_MS),
+    });
+    const info: unknown = await response.json();
+    return typeof info === 'object' && info !== null && 'defaultApp' in info;
+  } catch {
+    return false;
+  }
+}
+
+function unavailable(port: number, error: unknown): SluiceError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new SluiceError('SLUICE_PORT_UNAVAILABLE', `cannot open HTTP port ${port}: ${reason}`, {
+    cause: error,
+  });
 }
 
 /** Takes no new connections; those that are open are told with an answer to come back, when somebody listens again. */
@@ -88,6 +129,14 @@ function noSchemas(): never {
 }
 
 function isNoIpv6(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : null;
+  const code = codeOf(error);
   return code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL';
+}
+
+function isTaken(error: unknown): boolean {
+  return codeOf(error) === 'EADDRINUSE';
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : null;
 }

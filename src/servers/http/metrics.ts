@@ -1,5 +1,6 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { HookFigures } from '../../hooks/hooks.ts';
+import type { IngestFigures } from '../../live/ingest-totals.ts';
 import type { Histogram } from '../../media/histogram.ts';
 import type { PackagingFigures } from '../../packaging/packaging-figures.ts';
 import type { TranscodingFigures } from '../../transcode/transcoding.ts';
@@ -14,9 +15,13 @@ export interface MetricsSources {
   readonly packaging: PackagingFigures;
   /** One per app and name. */
   readonly streams: () => StreamFigures[];
+  /** Of all streams since the start. */
+  readonly ingest: () => IngestFigures;
   readonly rtmp: () => { readonly connections: number; readonly refused: number };
   /** Bytes of segments that can be fetched. */
   readonly storeBytes: () => number;
+  /** … and of those that wait for the disk. */
+  readonly storeQueuedBytes: () => number;
   /** Memory for segments, in bytes: what holds some, and what waits for the next. */
   readonly mediaMemory: () => { readonly used: number; readonly reserved: number };
   /** Publishers and viewers that were refused by an access rule. */
@@ -61,6 +66,8 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
       },
     });
   const one = (value: number): Samples => [[{}, value]];
+  const by = (label: string, figures: Readonly<Record<string, number>>): Samples =>
+    Object.entries(figures).map(([key, value]) => [{ [label]: key }, value] as const);
   /** One sample per stream, where the figure is known. */
   const each = (figure: (stream: StreamFigures) => number | null): Samples =>
     streams.flatMap((stream) => {
@@ -102,12 +109,27 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
   gauge('sluice_http_open_requests', 'HTTP requests that are being answered, or wait for it.', [], () =>
     one(http.open),
   );
+  counter('sluice_received_bytes_total', 'Bytes of media taken in, of all streams.', [], () =>
+    one(sources.ingest().receivedBytes),
+  );
+  counter('sluice_frames_total', 'Frames taken in, of all streams.', ['kind'], () =>
+    by('kind', sources.ingest().frames),
+  );
+  counter('sluice_dropped_total', 'Frames dropped, of all streams.', ['reason'], () =>
+    by('reason', sources.ingest().dropped),
+  );
+  counter('sluice_damaged_messages_total', 'Messages that could not be parsed, of all streams.', [], () =>
+    one(sources.ingest().damagedMessages),
+  );
   gauge('sluice_store_bytes', 'Bytes of segments that can be fetched.', [], () => one(sources.storeBytes()));
+  gauge('sluice_store_queued_bytes', 'Bytes of segments that wait for the disk.', [], () =>
+    one(sources.storeQueuedBytes()),
+  );
   gauge(
     'sluice_media_memory_bytes',
     'Memory of segments that are made, kept or being sent (used), and of expired ones that waits for the next (reserved).',
     ['state'],
-    () => Object.entries(sources.mediaMemory()).map(([state, value]) => [{ state }, value]),
+    () => by('state', sources.mediaMemory()),
   );
   counter('sluice_store_errors_total', 'Segments that could not be stored or not deleted.', [], () =>
     one(packaging.storeErrors),
@@ -116,7 +138,7 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
     one(packaging.segmentsLost),
   );
   counter('sluice_access_denied_total', 'Requests refused by an access rule.', ['action'], () =>
-    Object.entries({ ...sources.denied(), api: http.denied }).map(([action, value]) => [{ action }, value]),
+    by('action', { ...sources.denied(), api: http.denied }),
   );
   counter('sluice_hooks_started_total', 'Commands of hooks that were started.', ['event'], () =>
     byEvent('started'),
@@ -137,7 +159,7 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
 
   gauge('sluice_transcode_jobs', 'ffmpeg processes that encode streams, or wait for room.', ['state'], () => {
     const { running, waiting } = sources.transcoding();
-    return Object.entries({ running, waiting }).map(([state, value]) => [{ state }, value]);
+    return by('state', { running, waiting });
   });
   counter('sluice_transcode_starts_total', 'ffmpeg processes started to encode streams.', [], () =>
     one(sources.transcoding().started),
@@ -214,6 +236,12 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
     'How long after the end of its media, by its program date time, the newest segment was listed.',
     stream,
     () => each(({ lateness }) => lateness),
+  );
+  counter(
+    'sluice_stream_segments_lost_total',
+    'Segments that could not be stored and were never listed.',
+    stream,
+    () => each(({ segmentsLost }) => segmentsLost),
   );
   gauge(
     'sluice_stream_queued_bytes',

@@ -1,25 +1,23 @@
+import { type IngestFigures, ingestFigures } from '../../live/ingest-totals.ts';
 import type { Stream } from '../../live/stream.ts';
 import type { HlsPackager } from '../../packaging/hls-packager.ts';
 import type { StreamView } from './api-schemas.ts';
 
 /** What `/metrics` shows of one stream; null is what is not known, and not shown. */
-export interface StreamFigures {
+export interface StreamFigures extends IngestFigures {
   readonly app: string;
   readonly name: string;
   readonly state: StreamView['state'];
   readonly slate: boolean;
-  readonly receivedBytes: number;
-  readonly frames: { readonly video: number; readonly audio: number };
-  readonly dropped: { readonly before_keyframe: number; readonly undeclared_track: number };
-  readonly damagedMessages: number;
   /** Bits per second. */
   readonly bitrate: number;
   readonly frameRate: number | null;
-  /** Seconds, as all that follow but the last four. */
+  /** Seconds, as all that follow but the last five. */
   readonly keyframeInterval: number | null;
   readonly segmentDuration: number | null;
   readonly targetDuration: number | null;
   readonly lateness: number | null;
+  readonly segmentsLost: number;
   readonly queuedBytes: number;
   readonly health: StreamView['health'];
   readonly warnings: readonly string[];
@@ -39,19 +37,14 @@ export function streamFigures(
     name,
     state,
     slate,
-    receivedBytes: stats.bytes,
-    frames: { video: stats.videoFrames, audio: stats.audioFrames },
-    dropped: {
-      before_keyframe: stats.drops.beforeKeyframe,
-      undeclared_track: stats.drops.undeclaredTrack,
-    },
-    damagedMessages: stats.damagedMessages,
+    ...ingestFigures(stats),
     bitrate: stats.bitrate,
     frameRate: stats.frameRate,
     keyframeInterval: stats.keyframeInterval,
     segmentDuration: newest?.duration ?? null,
     targetDuration,
     lateness: newest?.lateness ?? null,
+    segmentsLost: packager?.rendition.lost ?? 0,
     queuedBytes,
     health,
     warnings: warnings.map(({ code }) => code),

@@ -74,6 +74,7 @@ describe('the metrics', () => {
     expect(of('sluice_stream_target_duration_seconds')).toBe(2);
     expect(Math.abs(of('sluice_stream_lateness_seconds') ?? 9)).toBeLessThan(0.2);
     expect(of('sluice_stream_queued_bytes')).toBeGreaterThan(0);
+    expect(of('sluice_stream_segments_lost_total')).toBe(0);
     expect(of('sluice_stream_bitrate_bits_per_second')).toBeGreaterThan(10_000);
     expect(of('sluice_stream_health')).toBe(1);
     expect(of('sluice_stream_warning', { code: 'gaps' })).toBe(1);
@@ -97,7 +98,14 @@ describe('the metrics', () => {
   it('follow their sources from scrape to scrape', async () => {
     const all = sources({
       rtmp: () => ({ connections: 3, refused: 4 }),
+      ingest: () => ({
+        receivedBytes: 20,
+        frames: { video: 21, audio: 22 },
+        dropped: { before_keyframe: 23, undeclared_track: 24 },
+        damagedMessages: 25,
+      }),
       storeBytes: () => 5,
+      storeQueuedBytes: () => 14,
       mediaMemory: () => ({ used: 6, reserved: 7 }),
       denied: () => ({ publish: 6, play: 7 }),
     });
@@ -114,7 +122,14 @@ describe('the metrics', () => {
     expect(value('sluice_build_info', { version: '1.2.3' })).toBe(1);
     expect(value('sluice_rtmp_connections')).toBe(3);
     expect(value('sluice_rtmp_connections_refused_total')).toBe(4);
+    expect(value('sluice_received_bytes_total')).toBe(20);
+    expect(value('sluice_frames_total', { kind: 'video' })).toBe(21);
+    expect(value('sluice_frames_total', { kind: 'audio' })).toBe(22);
+    expect(value('sluice_dropped_total', { reason: 'before_keyframe' })).toBe(23);
+    expect(value('sluice_dropped_total', { reason: 'undeclared_track' })).toBe(24);
+    expect(value('sluice_damaged_messages_total')).toBe(25);
     expect(value('sluice_store_bytes')).toBe(5);
+    expect(value('sluice_store_queued_bytes')).toBe(14);
     expect(value('sluice_media_memory_bytes', { state: 'used' })).toBe(6);
     expect(value('sluice_media_memory_bytes', { state: 'reserved' })).toBe(7);
     expect(value('sluice_access_denied_total', { action: 'publish' })).toBe(6);
