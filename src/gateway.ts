@@ -16,10 +16,10 @@ import type { Stream } from './live/stream.ts';
 import { StreamRegistry } from './live/stream-registry.ts';
 import { mediaBlocks } from './media/block-pool.ts';
 import { SluiceError } from './media/errors.ts';
-import { isStillPlayed } from './packaging/afterlife.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
 import type { HlsPackager } from './packaging/hls-packager.ts';
 import { PackagingFigures } from './packaging/packaging-figures.ts';
+import { restoreStreams } from './packaging/restore-streams.ts';
 import { endOrphans } from './processes/orphans.ts';
 import { CrowdLog } from './servers/crowd-log.ts';
 import type { ServerView } from './servers/http/api-schemas.ts';
@@ -347,7 +347,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
    * @param onOwned called as soon as no other process uses the storage
    * @returns the streams that an earlier process had and that still have viewers to go on with
    */
-  async #openStorage(onOwned: () => Promise<void>): Promise<Stream[]> {
+  async #openStorage(onOwned: () => Promise<void>): Promise<readonly Stream[]> {
     let restored = () => {};
     this.#restoring = new Promise((resolve) => {
       restored = resolve;
@@ -363,7 +363,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     }
   }
 
-  #restore(storage: Storage): Stream[] {
+  #restore(storage: Storage): readonly Stream[] {
     this.#storage = storage;
     const outputs = new HlsOutputs({
       clock: systemClock,
@@ -382,24 +382,17 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       onStoreError: (stream, error, uri) => this.#reporter.segmentLost(stream, error, uri),
     });
     this.#outputs = outputs;
-    const streams: Stream[] = [];
-    for (const state of storage.states) {
-      const { app, name, startedAt, end } = state;
-      const { graceWindow } = this.#settings.of(app).publish;
-      if (!isStillPlayed(state, graceWindow * 1000, systemClock.now())) {
-        outputs.remember(state);
-        continue;
-      }
-      const closed = state.rendition?.ended === true;
-      const stream = this.#registry.restore(app, name, { startedAt, end, closed });
-      outputs.begin(stream, state);
-      if (closed) this.#retire(stream);
-      else streams.push(stream);
-    }
+    const { waiting, ended } = restoreStreams(storage.states, {
+      outputs,
+      registry: this.#registry,
+      graceMs: (app) => this.#settings.of(app).publish.graceWindow * 1000,
+      now: systemClock.now(),
+    });
+    for (const stream of ended) this.#retire(stream);
     // What was open when the last process wrote it may not be any more.
     outputs.settingsChanged();
     storage.startCleaning((name) => outputs.holds(name));
-    return streams;
+    return waiting;
   }
 
   #viewed(): [Stream, StreamView][] {
