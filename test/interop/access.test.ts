@@ -228,7 +228,7 @@ describe('the command', () => {
     expect(lost).toBe(false);
 
     const bearer = { authorization: `Bearer ${apiToken}` };
-    for (const path of ['api/streams', 'api/server', 'metrics', 'healthz', 'api/nothing'])
+    for (const path of ['api/streams', 'api/server', 'api/openapi.json', 'metrics', 'healthz', 'api/nothing'])
       for (const headers of [{}, bearer]) await collect(path, headers);
     const tampered = token.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
     await collect(`hls/${KEY}.m3u8`);
@@ -238,6 +238,11 @@ describe('the command', () => {
     await collect(`hls/%zz.m3u8?token=${token}`);
     const { text: media } = await collect(`hls/cam/media.m3u8?token=${token}`);
     expect(media).toContain('.ts');
+    // The playlist of playlists leads on with the token that its viewer came with, and with nothing else.
+    const multivariant = await (await fetch(`${http}hls/cam.m3u8?token=${token}`)).text();
+    expect(multivariant).toContain(`cam/media.m3u8?token=${token}`);
+    collected.push(multivariant.replaceAll(token, ''));
+    await collect('streams.json');
     publisher.abort();
     second.abort();
     gone.signal('SIGTERM');
