@@ -14,6 +14,8 @@ export const ERRORS = {
     'A decoder configuration record or parameter set cannot be parsed. Restart the encoder; if it stays, its output is broken.',
   SLUICE_CONFIG_INVALID:
     'The configuration has a wrong key or value. The message names the place; docs/configuration.md has every option.',
+  SLUICE_CONFIG_UNREADABLE:
+    'The configuration file cannot be read. Check the path behind --config or in SLUICE_CONFIG, and who may read the file.',
   SLUICE_DESCRIPTORS_EXHAUSTED:
     'The process has as many files and connections open as it may. Raise the limit: ulimit -n, or LimitNOFILE= in systemd.',
   SLUICE_FFMPEG_MISSING:
