@@ -10,6 +10,8 @@ export const ERRORS = {
     'Without api.token the API and the metrics are for this computer only. Configure api.token and send it as a bearer token.',
   SLUICE_API_STREAM_NOT_FOUND: 'There is no such stream now. GET /api/streams lists those there are.',
   SLUICE_API_UNAUTHORIZED: 'The request lacks the bearer token of the API, or it is a wrong one.',
+  SLUICE_CALLBACK_FAILED:
+    'Nobody could be asked whether this is allowed. It is not the stream key or the link: look at the server behind callback.url, and try again.',
   SLUICE_CODEC_MALFORMED:
     'A decoder configuration record or parameter set cannot be parsed. Restart the encoder; if it stays, its output is broken.',
   SLUICE_CONFIG_INVALID:
