@@ -1,18 +1,21 @@
 #!/usr/bin/env node
 import { homedir, networkInterfaces, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { signPlayback } from './access/playback-token.ts';
 import { hashKey, newKey } from './access/stream-keys.ts';
+import { type Flags, readFlags } from './cli-flags.ts';
 import { createCliLog } from './cli-log.ts';
+import { strayVariables } from './config/environment.ts';
 import { type ConfigSources, type LoadedConfig, loadConfig } from './config/load.ts';
-import { settingsOf } from './config/schema.ts';
+import { NAME_RULE, settingsOf } from './config/schema.ts';
 import { createGateway, DEFAULT_APP } from './gateway.ts';
 import type { Gateway, GatewayAddress } from './gateway-interface.ts';
+import { isStreamPath } from './live/stream-name.ts';
 import { SluiceError } from './media/errors.ts';
 import { multivariantPath } from './servers/http/hls-address.ts';
 import type { Logger } from './servers/stream-reporter.ts';
+import { VERSION } from './version.ts';
 
 const USAGE = `Usage: sluice [options]            start the gateway
        sluice config [options]     print the effective configuration and where each value comes from
@@ -27,6 +30,7 @@ const USAGE = `Usage: sluice [options]            start the gateway
   --app <name>        sign: the application (live)
   --hours <number>    sign: how long the address is valid (6)
   --help              this text
+  --version           the version, and nothing else
 
 Every option also comes from the environment: SLUICE_RTMP_PORT, SLUICE_HTTP_PORT, SLUICE_HOST, SLUICE_CONFIG …
 All options: docs/configuration.md
@@ -44,32 +48,34 @@ const V8_FLAGS = '--heap-growing-percent=400';
 
 async function main(): Promise<void> {
   setFlagsFromString(V8_FLAGS);
-  const flags = readFlags();
-  if (flags.help) {
-    process.stdout.write(USAGE);
+  const flags = readFlags(process.argv.slice(2), process.env);
+  if (flags.help || flags.version) {
+    process.stdout.write(flags.help ? USAGE : `${VERSION}\n`);
     return;
   }
-  const [command = 'start', name] = flags.words;
-  switch (command) {
-    case 'start':
-      return start(flags);
+  switch (flags.command) {
     case 'config':
-      process.stdout.write((await import('./config/print.ts')).printConfig(await load(flags)));
-      return;
+      return showConfig(flags);
     case 'key':
-      process.stdout.write(keyScreen(required(name, 'sluice key <name>')));
+      process.stdout.write(keyScreen(flags.name));
       return;
     case 'sign':
-      process.stdout.write(await signScreen(flags, required(name, 'sluice sign <name>')));
+      process.stdout.write(await signScreen(flags));
       return;
     default:
-      throw new Error(`there is no command ${command}`);
+      return start(flags);
   }
 }
 
+async function showConfig(flags: Flags): Promise<void> {
+  for (const stray of strayVariables(process.env)) process.stderr.write(`sluice: ${stray}\n`);
+  process.stdout.write((await import('./config/print.ts')).printConfig(await load(flags)));
+}
+
 async function start(flags: Flags): Promise<void> {
-  const { config } = await load(flags);
   const log = createCliLog(process.stderr);
+  for (const stray of strayVariables(process.env)) log.warn(stray);
+  const { config } = await load(flags);
   const gateway = createGateway(config, { logger: log });
   const address = await gateway.start();
   process.stdout.write(startScreen(address, config.host, config.demo ? 'demo' : 'test'));
@@ -128,51 +134,13 @@ function systemDefaults(): NonNullable<ConfigSources['system']> {
   return { 'storage.directory': directory, 'storage.maxBytes': maxBytes };
 }
 
-interface Flags {
-  readonly help: boolean;
-  readonly words: readonly string[];
-  readonly file: string | null;
-  readonly app: string;
-  readonly hours: number;
-  /** Dotted keys of the configuration. */
-  readonly options: Readonly<Record<string, string | number | boolean>>;
-}
-
-function readFlags(): Flags {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      'rtmp-port': { type: 'string' },
-      'http-port': { type: 'string' },
-      host: { type: 'string' },
-      config: { type: 'string' },
-      demo: { type: 'boolean' },
-      app: { type: 'string', default: 'live' },
-      hours: { type: 'string', default: '6' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  const options: Record<string, string | number | boolean> = {};
-  if (values['rtmp-port'] !== undefined) options['rtmp.port'] = Number(values['rtmp-port']);
-  if (values['http-port'] !== undefined) options['http.port'] = Number(values['http-port']);
-  if (values.host !== undefined) options.host = values.host;
-  if (values.demo !== undefined) options.demo = values.demo;
-  return {
-    help: values.help === true,
-    words: positionals,
-    file: values.config ?? process.env.SLUICE_CONFIG ?? null,
-    app: values.app,
-    hours: Number(values.hours),
-    options,
-  };
-}
-
-function required(word: string | undefined, usage: string): string {
-  if (word === undefined) throw new Error(`usage: ${usage}`);
-  return word;
+/** @throws Error when no stream can have this name */
+function checkName(name: string): void {
+  if (!isStreamPath(DEFAULT_APP, name)) throw new Error(`this name is not allowed: it ${NAME_RULE}`);
 }
 
 function keyScreen(name: string): string {
+  checkName(name);
   const key = newKey();
   return `
   Stream key for the encoder, shown only now:
@@ -189,16 +157,18 @@ function keyScreen(name: string): string {
 `;
 }
 
-async function signScreen(flags: Flags, name: string): Promise<string> {
+async function signScreen(flags: Flags): Promise<string> {
+  const { app, name, hours } = flags;
+  checkName(name);
   const { config } = await load(flags);
-  const [secret] = settingsOf(config, flags.app).play.secrets;
+  const [secret] = settingsOf(config, app).play.secrets;
   if (secret === undefined) {
-    throw new Error(`application ${flags.app} has no play.secrets, so its streams need no signed address`);
+    throw new Error(`application ${app} has no play.secrets, so its streams need no signed address`);
   }
-  if (!(flags.hours > 0)) throw new Error('--hours must be a number above 0');
-  const expires = Date.now() / 1000 + flags.hours * 3600;
-  const token = signPlayback(secret, { app: flags.app, name, expires });
-  const path = multivariantPath(flags.app, name, DEFAULT_APP);
+  if (!(hours > 0)) throw new Error('--hours must be a number above 0');
+  const expires = Date.now() / 1000 + hours * 3600;
+  const token = signPlayback(secret, { app, name, expires });
+  const path = multivariantPath(app, name, DEFAULT_APP);
   return `/${path}?token=${token}\n`;
 }
 
@@ -236,7 +206,7 @@ main().catch((error: unknown) => {
     process.stderr.write(`sluice: ${error.message}\n        ${error.advice} (${error.code})\n`);
   } else {
     const message = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`sluice: ${message}\n\n${USAGE}`);
+    process.stderr.write(`sluice: ${message}\n`);
   }
   process.exit(1);
 });

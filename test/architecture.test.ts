@@ -23,6 +23,7 @@ const LAYERS = [
   'gateway-interface.ts',
   'gateway.ts',
   'index.ts',
+  'cli-flags.ts',
   'cli-log.ts',
   'cli.ts',
 ];

@@ -1,6 +1,11 @@
 import { SluiceError } from '../media/errors.ts';
 import { type AddressRules, mayComeFrom } from './address-rules.ts';
-import { askCallback, type CallbackQuestion, type CallbackSettings } from './callback.ts';
+import {
+  askCallback,
+  type CallbackQuestion,
+  type CallbackSettings,
+  type CallbackVerdict,
+} from './callback.ts';
 import { CallbackQueue } from './callback-queue.ts';
 import { isValidPlaybackToken, signPlayback } from './playback-token.ts';
 import { nameOfKey, type StreamKey } from './stream-keys.ts';
@@ -55,7 +60,7 @@ export class Gatekeeper {
   /**
    * The public name under which this encoder may publish.
    *
-   * @throws SluiceError SLUICE_PUBLISH_DENIED, also as a rejection
+   * @throws SluiceError SLUICE_PUBLISH_DENIED or SLUICE_CALLBACK_FAILED, also as a rejection
    */
   publish({ app, key, query, address }: PublishAttempt): string | Promise<string> {
     const { publish, callback } = this.#options.settings(app);
@@ -66,8 +71,8 @@ export class Gatekeeper {
     return this.#ask(
       { ...callback, url: callback.url },
       { action: 'publish', app, name, address, query },
-    ).then((allowed) => {
-      if (!allowed) throw this.#publishDenied('the callback refused');
+    ).then((verdict) => {
+      if (!verdict.allowed) throw this.#refusal('publish', verdict);
       return name;
     });
   }
@@ -81,7 +86,7 @@ export class Gatekeeper {
    * Checks a request for the multivariant playlist.
    *
    * @returns the token that the addresses in it need; null when they need none
-   * @throws SluiceError SLUICE_PLAY_DENIED, also as a rejection
+   * @throws SluiceError SLUICE_PLAY_DENIED or SLUICE_CALLBACK_FAILED, also as a rejection
    */
   enter(attempt: PlayAttempt): (string | null) | Promise<string | null> {
     const { app, name, query, address } = attempt;
@@ -95,8 +100,8 @@ export class Gatekeeper {
       throw this.#playDenied('the address is not signed, or has expired');
     }
     return this.#ask({ ...callback, url: callback.url }, { action: 'play', app, name, address, query }).then(
-      (allowed) => {
-        if (!allowed) throw this.#playDenied('the callback refused');
+      (verdict) => {
+        if (!verdict.allowed) throw this.#refusal('play', verdict);
         return signPlayback(secret, { app, name, expires: this.#options.now() + GRANT_SECONDS });
       },
     );
@@ -125,18 +130,27 @@ export class Gatekeeper {
   async #ask(
     callback: CallbackSettings & { readonly url: string },
     question: CallbackQuestion,
-  ): Promise<boolean> {
-    const verdict = await this.#asking[question.action].ask(callback.timeout * 1000, (leftMs) =>
+  ): Promise<CallbackVerdict> {
+    const answer = await this.#asking[question.action].ask(callback.timeout * 1000, (leftMs) =>
       askCallback(callback, question, leftMs),
     );
-    if (typeof verdict !== 'string') {
-      if (verdict.failed !== null) this.#options.onCallbackFailure(question, verdict.failed, verdict.allowed);
-      return verdict.allowed;
+    const verdict = typeof answer === 'string' ? unasked(answer, callback) : answer;
+    if (verdict.failed !== null) this.#options.onCallbackFailure(question, verdict.failed, verdict.allowed);
+    return verdict;
+  }
+
+  /** Who was refused because nobody answered must not look for a fault in its key. Why is for the log only. */
+  #refusal(action: 'publish' | 'play', { failed }: CallbackVerdict): SluiceError {
+    if (failed === null) {
+      return action === 'publish'
+        ? this.#publishDenied('the callback refused')
+        : this.#playDenied('the callback refused');
     }
-    const allowed = callback.onError === 'allow';
-    const reason = verdict === 'full' ? 'too many requests wait for it' : 'others waited for it all the time';
-    this.#options.onCallbackFailure(question, reason, allowed);
-    return allowed;
+    this.denied[action]++;
+    return new SluiceError(
+      'SLUICE_CALLBACK_FAILED',
+      'the callback could not be reached, failed or did not answer in time',
+    );
   }
 
   #publishDenied(reason: string): SluiceError {
@@ -148,4 +162,9 @@ export class Gatekeeper {
     this.denied.play++;
     return new SluiceError('SLUICE_PLAY_DENIED', reason);
   }
+}
+
+function unasked(why: 'full' | 'late', { onError }: CallbackSettings): CallbackVerdict {
+  const failed = why === 'full' ? 'too many requests wait for it' : 'others waited for it all the time';
+  return { allowed: onError === 'allow', failed };
 }

@@ -1,5 +1,5 @@
-import { z } from 'zod';
-import { configSchema, type OptionMeta } from './schema.ts';
+import { CONFIG_JSON_SCHEMA, inWords, type JsonSchema } from './json-schema.ts';
+import type { OptionMeta } from './schema.ts';
 
 /** One option, as documentation, environment and reload see it. */
 export interface Option {
@@ -8,7 +8,7 @@ export interface Option {
   /** `SLUICE_RTMP_PORT`; null where a variable cannot hold the value. */
   readonly variable: string | null;
   readonly description: string;
-  /** In words: `number, 0 … 65535`. */
+  /** In words: `whole number from 0 to 65535`. */
   readonly type: string;
   /** Undefined when there is none. */
   readonly default: unknown;
@@ -21,27 +21,12 @@ export interface Option {
   readonly list: boolean;
 }
 
-interface JsonSchema {
-  readonly additionalProperties?: JsonSchema;
-  readonly type?: string;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly properties?: Readonly<Record<string, JsonSchema>>;
-  readonly items?: JsonSchema;
-  readonly enum?: readonly unknown[];
-  readonly anyOf?: readonly JsonSchema[];
-  readonly format?: string;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly exclusiveMinimum?: number;
-}
-
 /** Every option outside `applications`, in the order of the schema. */
 export const OPTIONS: readonly Option[] = collect();
 
 function collect(): Option[] {
-  const schema = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
-  const groups = schema.properties?.applications?.additionalProperties?.properties;
+  const application = CONFIG_JSON_SCHEMA.properties?.applications?.additionalProperties;
+  const groups = typeof application === 'object' ? application.properties : undefined;
   const options: Option[] = [];
   const visit = (properties: JsonSchema['properties'], prefix: string) => {
     for (const [name, property] of Object.entries(properties ?? {})) {
@@ -56,7 +41,7 @@ function collect(): Option[] {
       }
     }
   };
-  visit(schema.properties, '');
+  visit(CONFIG_JSON_SCHEMA.properties, '');
   return options;
 }
 
@@ -67,7 +52,7 @@ function describe(key: string, property: JsonSchema & OptionMeta): Omit<Option, 
     key,
     variable: scalar ? variableOf(key) : null,
     description: property.description ?? '',
-    type: typeOf(property),
+    type: inWords(property),
     default: property.default,
     secret: property.secret === true,
     restart: property.restart === true,
@@ -75,29 +60,8 @@ function describe(key: string, property: JsonSchema & OptionMeta): Omit<Option, 
   };
 }
 
-function typeOf(schema: JsonSchema): string {
-  if (schema.enum !== undefined) return schema.enum.map(String).join(' or ');
-  if (schema.type === 'array') {
-    const { items = {} } = schema;
-    if (items.anyOf !== undefined) return 'list of names and objects';
-    if (items.properties !== undefined) return `list of { ${Object.keys(items.properties).join(', ')} }`;
-    return items.enum === undefined ? 'list' : `list of ${typeOf(items)}`;
-  }
-  if (schema.type === 'object') return 'by name';
-  if (schema.type === 'boolean') return 'true or false';
-  if (schema.type !== 'integer' && schema.type !== 'number')
-    return schema.format === 'uri' ? 'address' : 'text';
-  const noun = schema.type === 'integer' ? 'whole number' : 'number';
-  const least = schema.exclusiveMinimum === undefined ? schema.minimum : `above ${schema.exclusiveMinimum}`;
-  const { maximum = Number.MAX_SAFE_INTEGER } = schema;
-  if (least === undefined || least === Number.MIN_SAFE_INTEGER) return noun;
-  if (maximum === Number.MAX_SAFE_INTEGER)
-    return `${noun}, ${typeof least === 'number' ? 'from ' : ''}${least}`;
-  return `${noun}, ${least} … ${maximum}`;
-}
-
 /** `rtmp.maxConnections` → `SLUICE_RTMP_MAX_CONNECTIONS`. */
-function variableOf(key: string): string {
+export function variableOf(key: string): string {
   const words = key.replaceAll('.', '_').replace(/[A-Z]/g, (letter) => `_${letter}`);
   return `SLUICE_${words.toUpperCase()}`;
 }

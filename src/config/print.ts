@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import { valueAt } from './changes.ts';
 import type { LoadedConfig } from './load.ts';
 import { OPTIONS } from './options.ts';
+import type { HookInput } from './schema.ts';
 
 const COMMENT_COLUMN = 44;
 const MASK = '********';
@@ -19,7 +20,7 @@ export function printConfig({ config, origins }: LoadedConfig): string {
     const value = valueAt(config, key);
     const origin = origins.get(key) ?? (variable === null ? 'default' : `default, ${variable}`);
     const name = second ?? first;
-    const shown = secret ? masked(value) : first === 'applications' ? maskApplications(value) : value;
+    const shown = masked(key, secret, value);
     const [head = '', ...more] =
       shown === undefined
         ? [`# ${name}:`]
@@ -34,9 +35,24 @@ export function printConfig({ config, origins }: LoadedConfig): string {
   return `${lines.join('\n')}\n`;
 }
 
-function masked(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(masked);
+function masked(key: string, secret: boolean, value: unknown): unknown {
+  if (secret) return maskAll(value);
+  if (key === 'hooks') return maskHooks(value);
+  return key === 'applications' ? maskApplications(value) : value;
+}
+
+function maskAll(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(maskAll);
   return value === undefined ? undefined : MASK;
+}
+
+/** Arguments of commands may be passwords, or addresses with one in them. The program may be known. */
+function maskHooks(value: unknown): unknown {
+  if (!Array.isArray(value)) return value;
+  return value.map((hook: HookInput) => ({
+    ...hook,
+    run: hook.run.map((argument, index) => (index === 0 ? argument : MASK)),
+  }));
 }
 
 /** Applications may have secrets of their own: `<application>.<group>.<name>`. */
@@ -45,9 +61,10 @@ function maskApplications(value: unknown, depth = 0, path = ''): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => {
       const option = depth < 2 ? key : `${path}.${key}`;
+      if (depth === 1 && key === 'hooks') return [key, maskHooks(inner)];
       return [
         key,
-        SECRETS.has(option) && depth === 2 ? masked(inner) : maskApplications(inner, depth + 1, option),
+        SECRETS.has(option) && depth === 2 ? maskAll(inner) : maskApplications(inner, depth + 1, option),
       ];
     }),
   );

@@ -20,12 +20,17 @@ const SECRET: OptionMeta = { secret: true };
 
 const port = z.int().min(0).max(65535);
 const seconds = z.number().positive();
-const addressRanges = z.array(
-  z.string().refine(isAddressRange, { error: 'must be an address or a range such as 192.0.2.0/24' }),
-);
+const RANGE_RULE = 'must be an address or a range such as 192.0.2.0/24';
+const addressRanges = z.array(z.string(RANGE_RULE).refine(isAddressRange, { error: RANGE_RULE }));
 const secret = z
   .string()
   .min(16, { error: 'must have at least 16 characters: make one with `openssl rand -hex 32`' });
+
+/** Of a stream, also for `sluice key`. */
+export const NAME_RULE =
+  'must be a name of letters, digits, dot, dash, underscore and tilde, 128 at most, with no dot at the beginning';
+const HASH_RULE = 'must be the hash of a key: `sluice key <name>` makes both';
+const SIZE_RULE = 'must be like 720p or 1280x720';
 
 const takeover = z
   .enum(['newest', 'reject'])
@@ -39,11 +44,9 @@ const keys = z
   .array(
     z.strictObject({
       name: z.string().refine((name) => isStreamPath('live', name), {
-        error: 'must be a name of letters, digits, dot, dash, underscore and tilde',
+        error: NAME_RULE,
       }),
-      key: z
-        .string()
-        .refine(isKeyHash, { error: 'must be the hash of a key: `sluice key <name>` makes both' }),
+      key: z.string(HASH_RULE).refine(isKeyHash, { error: HASH_RULE }),
     }),
   )
   .describe(
@@ -117,7 +120,7 @@ const encoder = z
   .describe('H.264 encoder of ffmpeg; `auto` tries the hardware ones first.');
 const preset = z
   .string()
-  .regex(/^[a-z0-9_]+$/)
+  .regex(/^[a-z0-9_]+$/, { error: 'must be small letters, digits and underscores' })
   .describe('Preset of the encoder: slower is smaller.');
 const audioBitrate = z
   .int()
@@ -128,8 +131,8 @@ const audioBitrate = z
 const rung = z.strictObject({
   name: z.string().regex(/^[a-z0-9]{1,16}$/, { error: 'must be small letters and digits, 16 at most' }),
   size: z
-    .string()
-    .regex(/^(\d{2,4}p|\d{2,4}x\d{2,4})$/, { error: 'must be like 720p or 1280x720' })
+    .string(SIZE_RULE)
+    .regex(/^(\d{2,4}p|\d{2,4}x\d{2,4})$/, { error: SIZE_RULE })
     .describe('Of the picture; `720p` is the shorter side.'),
   bitrate: z.int().min(30).max(100_000).describe('Kilobits per second.').optional(),
   fps: z.number().min(1).max(120).describe('Frames per second at most.').optional(),
@@ -366,7 +369,10 @@ export const configSchema = z
       .prefault({}),
     applications: z
       .record(
-        z.string().refine((app) => isStreamPath(app, 'name'), { error: 'is not the name of an application' }),
+        z.string().refine((app) => isStreamPath(app, 'name'), {
+          error:
+            'is not the name of an application: those have letters, digits, dot, dash, underscore and tilde, in up to four parts with / between them',
+        }),
         application,
       )
       .default({})

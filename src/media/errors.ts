@@ -10,10 +10,14 @@ export const ERRORS = {
     'Without api.token the API and the metrics are for this computer only. Configure api.token and send it as a bearer token.',
   SLUICE_API_STREAM_NOT_FOUND: 'There is no such stream now. GET /api/streams lists those there are.',
   SLUICE_API_UNAUTHORIZED: 'The request lacks the bearer token of the API, or it is a wrong one.',
+  SLUICE_CALLBACK_FAILED:
+    'Nobody could be asked whether this is allowed. It is not the stream key or the link: look at the server behind callback.url, and try again.',
   SLUICE_CODEC_MALFORMED:
     'A decoder configuration record or parameter set cannot be parsed. Restart the encoder; if it stays, its output is broken.',
   SLUICE_CONFIG_INVALID:
     'The configuration has a wrong key or value. The message names the place; docs/configuration.md has every option.',
+  SLUICE_CONFIG_UNREADABLE:
+    'The configuration file cannot be read. Check the path behind --config or in SLUICE_CONFIG, and who may read the file.',
   SLUICE_DESCRIPTORS_EXHAUSTED:
     'The process has as many files and connections open as it may. Raise the limit: ulimit -n, or LimitNOFILE= in systemd.',
   SLUICE_FFMPEG_MISSING:

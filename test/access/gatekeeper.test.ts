@@ -9,6 +9,9 @@ const NOW = 1_700_000_000;
 const SECRET = 'a secret of some length';
 const OLD = 'the secret before this one';
 const KEY = 'correct-horse-battery';
+/** Not the fault of the key or the link. */
+const UNANSWERED =
+  'SLUICE_CALLBACK_FAILED: the callback could not be reached, failed or did not answer in time';
 
 type Part<K extends keyof AccessSettings> = Partial<AccessSettings[K]>;
 
@@ -141,14 +144,20 @@ describe('publishing', () => {
     'onError %s decides when the callback is not there',
     async (onError) => {
       const { publish, failures } = rig({ callback: { url: 'http://u:hunter2@127.0.0.1:2/', onError } });
-      expect(await publish('cam')).toBe(
-        onError === 'allow' ? 'cam' : 'SLUICE_PUBLISH_DENIED: the callback refused',
-      );
+      expect(await publish('cam')).toBe(onError === 'allow' ? 'cam' : UNANSWERED);
       expect(failures).toEqual([
         `publish live/cam the request failed (ECONNREFUSED) ${onError === 'allow' ? 'true' : 'false'}`,
       ]);
     },
   );
+
+  it('a callback that fails refuses nobody for the key, and is counted as a refusal', async () => {
+    const url = await listen((response) => response.writeHead(500).end());
+    const { gatekeeper, publish, failures } = rig({ callback: { url } });
+    expect(await publish('cam')).toBe(UNANSWERED);
+    expect(gatekeeper.denied).toEqual({ publish: 1, play: 0 });
+    expect(failures).toEqual(['publish live/cam it answered 500 false']);
+  });
 
   it('reads the settings at each attempt', async () => {
     const { publish, change, apps } = rig();
@@ -171,7 +180,7 @@ describe('publishing', () => {
       callback: { url, actions: ['publish', 'play'] },
     });
     const crowd = Array.from({ length: 1101 }, () => enter());
-    expect(await crowd.at(-1)).toBe('SLUICE_PLAY_DENIED: the callback refused');
+    expect(await crowd.at(-1)).toBe(UNANSWERED);
     expect(failures).toEqual(['play live/test too many requests wait for it false']);
     expect(await publish('cam')).toBe('cam');
     await expect.poll(() => waiting.length).toBe(100);
@@ -183,7 +192,7 @@ describe('publishing', () => {
   });
 
   it.each([
-    ['deny', 'SLUICE_PLAY_DENIED: the callback refused'],
+    ['deny', UNANSWERED],
     ['allow', expect.stringMatching(/^\d+\./)],
   ] as const)(
     'that gets no answer in time is as the settings say, however long it waited for its turn: %s',

@@ -195,8 +195,8 @@ describe('a complaint', () => {
     ['http:\n  trustproxy: []\n', 'did you mean http.trustProxy?'],
     ['quite:\n  different: 1\n', '/sluice.yaml:2: quite: there is no such option; see docs/configuration.md'],
     ['\n\nhls:\n\n  segmentDuration: 0\n', '/sluice.yaml:5: hls.segmentDuration: '],
-    ['rtmp: 5\n', '/sluice.yaml:1: rtmp: Invalid input: expected object'],
-    ['demo: yes please\n', '/sluice.yaml:1: demo: Invalid input: expected boolean'],
+    ['rtmp: 5\n', '/sluice.yaml:1: rtmp: must be a group of options'],
+    ['demo: yes please\n', '/sluice.yaml:1: demo: must be true or false'],
     [
       'publish:\n  deny:\n    - 10.0.0.0/8\n    - nonsense\n',
       '/sluice.yaml:4: publish.deny.1: must be an address',

@@ -121,6 +121,26 @@ describe('printConfig', () => {
     );
   });
 
+  it('shows which programs hooks run, and none of their arguments', () => {
+    const hooks = [
+      {
+        on: 'publish' as const,
+        run: ['curl', '-H', 'Authorization: Bearer S3cr3t', 'https://u:S3cr3t@host/$name'],
+      },
+      { on: 'live' as const, run: ['record'] },
+    ];
+    const printed = print(parseConfig({ hooks, applications: { members: { hooks }, hooks: { hooks } } }));
+    expect(printed).not.toContain('S3cr3t');
+    const shown = [
+      { on: 'publish', run: ['curl', '********', '********', '********'] },
+      { on: 'live', run: ['record'] },
+    ];
+    expect(parse(printed)).toMatchObject({
+      hooks: shown,
+      applications: { members: { hooks: shown }, hooks: { hooks: shown } },
+    });
+  });
+
   it('says where each value comes from, and which variable would set it', async () => {
     const file = join(folder, 'sluice.yaml');
     writeFileSync(file, 'rtmp:\n  port: 1936\nplay:\n  secrets:\n    - a-secret-of-some-length\n');

@@ -107,6 +107,11 @@ describe.concurrent('who may publish', () => {
 
   test('a callback that does not answer denies or allows, as configured', async () => {
     await expectRefusal(encode('asked', 'silent'));
+    expect(gateway.log).toContainEqual({
+      level: 'warn',
+      message: 'publish refused: the callback could not be reached, failed or did not answer in time',
+      fields: { peer: '127.0.0.1', code: 'SLUICE_CALLBACK_FAILED' },
+    });
     encode('trusting', 'silent');
     await until('the stream', () => gateway.stream('silent', 'trusting'));
     const failures = gateway.log.filter(({ fields }) => fields.code === 'SLUICE_CALLBACK_FAILED');

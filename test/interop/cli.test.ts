@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -110,5 +110,36 @@ describe.concurrent('the command', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/hls.*segmentLength/);
     expect(stderr).toContain('SLUICE_CONFIG_INVALID');
+  });
+
+  test('says its version and nothing else', async () => {
+    const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
+    expect(await sluice('--version').exited).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
+    expect((await sluice('--help').exited).stdout).toContain('--version');
+  });
+
+  test.each([
+    [['--rtmp-port='], 'sluice: --rtmp-port: rtmp.port: must be a whole number from 0 to 65535\n'],
+    [['--config', 'none.yaml'], 'sluice: none.yaml: there is no such file\n'],
+    [['--nonsense'], 'sluice: there is no option --nonsense; see sluice --help\n'],
+    [['key', 'bad/name!'], 'sluice: this name is not allowed: it must be a name of letters'],
+    [['sign', 'bad/name!'], 'sluice: this name is not allowed: it must be a name of letters'],
+    [['config', 'extra', 'words'], 'sluice: too many words: it is sluice config, and options'],
+  ])('refuses %j and says what would be right', async (args, message) => {
+    const { code, stdout, stderr } = await sluice(...args).exited;
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr.slice(0, message.length)).toBe(message);
+    expect(stderr).not.toContain('    at ');
+  });
+
+  test('warns of a variable that is nearly an option', async () => {
+    const env = { ...process.env, SLUICE_RTMP_PROT: '1936' };
+    const program = start('node', [join(ROOT, 'dist/cli.js'), 'config'], { env });
+    started.push(program);
+    const { code, stderr } = await program.exited;
+    expect(code).toBe(0);
+    expect(stderr).toBe(
+      'sluice: SLUICE_RTMP_PROT is not an option and sets nothing; did you mean SLUICE_RTMP_PORT?\n',
+    );
   });
 });

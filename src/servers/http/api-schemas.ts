@@ -141,13 +141,15 @@ const publicInfoSchema = z
   })
   .describe('What the player page shows.');
 
+const BLOCK_RULE = `must be seconds, a whole number from 0 to ${MAX_BLOCK_SECONDS}`;
+
 /** The query of a kick. */
 export const kickQuerySchema = z.object({
   block: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(MAX_BLOCK_SECONDS)
+    .number(BLOCK_RULE)
+    .int(BLOCK_RULE)
+    .min(0, BLOCK_RULE)
+    .max(MAX_BLOCK_SECONDS, BLOCK_RULE)
     .default(30)
     .describe('Seconds for which the name is refused to publishers; encoders reconnect by themselves.'),
 });

@@ -28,6 +28,8 @@ const PICTURE_STATUS: { readonly [code in ErrorCode]?: 501 | 503 } = {
   SLUICE_TRANSCODE_FAILED: 503,
 };
 
+const DENIED: readonly ErrorCode[] = ['SLUICE_PLAY_DENIED', 'SLUICE_CALLBACK_FAILED'];
+
 /** What a handler or a plugin threw. Only the client's own mistakes are explained to it. */
 export function sendError(
   error: FastifyError | SluiceError,
@@ -35,7 +37,7 @@ export function sendError(
   peer: string,
   incidents: HttpIncidents,
 ): FastifyReply {
-  if (error instanceof SluiceError && error.code === 'SLUICE_PLAY_DENIED') {
+  if (error instanceof SluiceError && DENIED.includes(error.code)) {
     incidents.denied(peer, error.code);
     const denied: ErrorBody = { code: error.code, message: `${error.message}. ${error.advice}` };
     return reply.code(403).header('cache-control', 'no-store').send(denied);

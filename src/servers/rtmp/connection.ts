@@ -15,8 +15,9 @@ import { answerHttp, looksLikeHttp } from './http-answer.ts';
 const MAX_UNSENT_BYTES = 64 * 1024;
 /** How long a refused peer gets to read why, before the socket is closed under it. */
 const FAREWELL_MS = 500;
-/** Guessing stream keys gets slow. */
+/** Guessing stream keys gets slow, and so does asking a callback that does not answer. */
 const REFUSAL_DELAY_MS = 1000;
+const DELAYED: readonly ErrorCode[] = ['SLUICE_PUBLISH_DENIED', 'SLUICE_CALLBACK_FAILED'];
 /** Messages may quote what the peer sent. */
 const MAX_LOGGED = 300;
 const PING_INTERVAL_MS = 10_000;
@@ -34,7 +35,7 @@ export interface ConnectionOptions {
   /**
    * The public name that the encoder may publish.
    *
-   * @throws SluiceError SLUICE_PUBLISH_DENIED, also as a rejection
+   * @throws SluiceError SLUICE_PUBLISH_DENIED or SLUICE_CALLBACK_FAILED, also as a rejection
    */
   readonly authorize: (attempt: PublishAttempt) => string | Promise<string>;
   readonly clock: Clock;
@@ -237,7 +238,7 @@ export class RtmpConnection {
       return;
     }
     this.#tell('warn', `publish refused: ${error.message}`, { code: error.code }, refusalKind(error));
-    const delay = error.code === 'SLUICE_PUBLISH_DENIED' ? REFUSAL_DELAY_MS : 0;
+    const delay = DELAYED.includes(error.code) ? REFUSAL_DELAY_MS : 0;
     if (delay === 0) request.reject(error);
     else this.#options.clock.after(delay, () => request.reject(error));
   }
