@@ -392,7 +392,8 @@ describe('two publishers of one name', () => {
     young.audio(200);
     await h.until(() => (h.packets.get('test') ?? 0) > before + 100);
     h.clock.advance(FAREWELL_MS);
-    expect(await old.client.closed).toBe(false);
+    // By an end or a reset: some of its media may still be on its way.
+    await old.client.closed;
     expect(young.client.isClosed).toBe(false);
     expect(h.states.filter((state) => state !== 'live/test live')).toEqual([]);
     expect(h.registry.get('live', 'test')?.state).toBe('live');
