@@ -51,8 +51,8 @@ COPY --from=app /app/node_modules ./node_modules
 COPY --from=app /app/dist ./dist
 COPY public ./public
 COPY assets ./assets
-# What is large is mapped and given back by itself: in the one heap of glibc it would leave ever more holes. Measured before
-# segments had blocks that are used again (docs/performance.md).
+# What is large is mapped and given back by itself: in the one heap of glibc it would leave ever more holes
+# (docs/performance.md).
 ENV NODE_ENV=production \
     MALLOC_MMAP_THRESHOLD_=131072 \
     MALLOC_TRIM_THRESHOLD_=131072 \
