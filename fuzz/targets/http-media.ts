@@ -11,9 +11,12 @@ import { check } from '../support/tolerate.ts';
 /** Lines: a path below /hls/, Range, If-None-Match, Accept-Encoding. */
 export const maxLength = 512;
 
-const SEGMENT = 's-1.ts';
 const packager = await packagedStream();
-const segment = (await packager.segment(SEGMENT))?.copyOut() ?? Buffer.alloc(0);
+const segments = await Promise.all(
+  packager.rendition.window.segments.map(
+    async ({ uri }) => (await packager.segment(uri))?.copyOut() ?? Buffer.alloc(0),
+  ),
+);
 const app = await server();
 
 export async function fuzz(data: Buffer): Promise<void> {
@@ -34,9 +37,10 @@ export async function fuzz(data: Buffer): Promise<void> {
   if (statusCode !== 206) return;
   const [, first, last, size] =
     /^bytes (\d+)-(\d+)\/(\d+)$/.exec(answer.headers['content-range'] ?? '') ?? [];
-  check(Number(size) === segment.length, `range of ${size} bytes`);
+  const asked = segments.filter(({ length }) => length === Number(size));
+  check(asked.length > 0, `range of ${size} bytes`);
   check(
-    answer.rawPayload.equals(segment.subarray(Number(first), Number(last) + 1)),
+    asked.some((segment) => answer.rawPayload.equals(segment.subarray(Number(first), Number(last) + 1))),
     'other bytes than asked for',
   );
 }
