@@ -43,6 +43,7 @@ export function pluginOptions(): GatewayPluginOptions {
       refused: () => {},
       denied: () => {},
       unread: () => {},
+      silent: () => {},
       fault: (error) => {
         throw error;
       },
