@@ -165,7 +165,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     });
     this.#gatekeeper = new Gatekeeper({
       settings: (app) => this.#settings.of(app),
-      now: () => systemClock.now() / 1000,
+      now: () => Date.now() / 1000,
       onCallbackFailure: ({ action, app, name }, reason, allowed) =>
         this.#crowd.note({
           level: 'warn',
