@@ -28,6 +28,8 @@ export const ERRORS = {
   SLUICE_HTTP_BAD_REQUEST:
     'The HTTP request cannot be understood or is not allowed. Check its path and headers.',
   SLUICE_HTTP_NOT_FOUND: 'There is nothing at this address. Open / for the list of live streams.',
+  SLUICE_HTTP_SILENT:
+    'Many connections to the HTTP port were opened and nothing was asked on them. A scanner, or somebody who means harm.',
   SLUICE_HTTP_UNREAD:
     'A viewer asked for something and then did not read it. Its player is gone or its network too slow.',
   SLUICE_INTERNAL: 'A fault inside Sluice. Please report it with the log lines around it.',

@@ -1,12 +1,11 @@
 import { close, open } from 'node:fs';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '../media/clock.ts';
 import type { CrowdLog } from './crowd-log.ts';
 
 const LOOK_INTERVAL_MS = 1000;
 /** Finer than the shortest block worth a line, and ten wake-ups a second. */
-const DELAY_RESOLUTION_MS = 100;
+const BEAT_MS = 100;
 /** Segments come late, and connections time out that should not, when the process stands still this long. */
 const BLOCKED_MS = 350;
 /** Time servers move a clock that is further off than half a second at once; smaller errors are slewed. */
@@ -19,8 +18,14 @@ const STEP_MS = 500;
  * @returns stops watching
  */
 export function watchMachine(clock: Clock, crowd: Pick<CrowdLog<'warn'>, 'note'>): () => void {
-  const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
-  delay.enable();
+  // Node's monitorEventLoopDelay forgets with each reset when it last looked, and with that a block now and then.
+  let beatAt = performance.now();
+  let longest = 0;
+  const beat = () => {
+    const now = performance.now();
+    longest = Math.max(longest, now - beatAt - BEAT_MS);
+    beatAt = now;
+  };
   let ahead = Date.now() - clock.now();
   const look = () => {
     const lookedAt = Date.now() - clock.now();
@@ -35,9 +40,8 @@ export function watchMachine(clock: Clock, crowd: Pick<CrowdLog<'warn'>, 'note'>
         message: `the system clock stepped by ${by}; dates in playlists go on from when the gateway started`,
       });
     }
-    // Nanoseconds; the histogram begins anew each time.
-    const blocked = delay.max / 1e6 - DELAY_RESOLUTION_MS;
-    delay.reset();
+    const blocked = longest;
+    longest = 0;
     if (blocked >= BLOCKED_MS) {
       crowd.note({
         level: 'warn',
@@ -59,10 +63,9 @@ export function watchMachine(clock: Clock, crowd: Pick<CrowdLog<'warn'>, 'note'>
       }
     });
   };
-  const timer = setInterval(look, LOOK_INTERVAL_MS);
-  timer.unref();
+  const timers = [setInterval(beat, BEAT_MS), setInterval(look, LOOK_INTERVAL_MS)];
+  for (const timer of timers) timer.unref();
   return () => {
-    clearInterval(timer);
-    delay.disable();
+    for (const timer of timers) clearInterval(timer);
   };
 }

@@ -4,7 +4,7 @@ import { isHeader, isVideo, readClip } from '../support/publish-clip.ts';
 import { until } from '../support/until.ts';
 import { Bystanders } from './support/bystanders.ts';
 import { type ChildGateway, type Level, startChild } from './support/child-gateway.ts';
-import { publishNames, type RawPublisher, rawPublisher } from './support/publishers.ts';
+import { emptyKeyframe, publishNames, type RawPublisher, rawPublisher } from './support/publishers.ts';
 import { closeAll, descriptorLimit, ENOUGH_DESCRIPTORS, openSockets } from './support/sockets.ts';
 
 // What many publishers do together, or one as fast as it can.
@@ -93,8 +93,8 @@ test('they leave nothing behind', { timeout: 2 * AFTERLIFE_MS }, async () => {
   // They go as well: of the memory that the crowd needed some was given to them, and until they need no more of it than
   // they did before takes another half minute.
   await bystanders.leave();
-  // After a gibibyte the C library keeps some of its heap.
-  await gateway.expectLevel(before, { held: 4e6, resident: 160e6, withinMs: AFTERLIFE_MS });
+  // After a gibibyte the C library keeps some of its heap: 30 to 63 MB measured, differently each time.
+  await gateway.expectLevel(before, { held: 4e6, resident: 96e6, withinMs: AFTERLIFE_MS });
   // The silent ones are long gone; all but the first are one more line.
   if (descriptorLimit >= ENOUGH_DESCRIPTORS) {
     expect(told('SLUICE_RTMP_HANDSHAKE_TIMEOUT')[1]).toMatchObject({
@@ -111,10 +111,7 @@ test('they leave nothing behind', { timeout: 2 * AFTERLIFE_MS }, async () => {
 async function flood({ socket, session, closed, send }: RawPublisher): Promise<number> {
   const clip = readClip('h264_aac');
   send(clip.filter((tag) => isVideo(tag) && isHeader(tag)));
-  const keyframe = Buffer.alloc(MEGABYTE, 0x5a);
-  keyframe.set(Buffer.from('1701000000', 'hex'));
-  keyframe.writeUInt32BE(keyframe.length - 9, 5);
-  keyframe.writeUInt8(0x65, 9);
+  const keyframe = emptyKeyframe(MEGABYTE);
   let sent = 0;
   for (let timestamp = 0; socket.writable && sent < 2 * CEILING; timestamp += 40) {
     session.sendMedia(MESSAGE.VIDEO, timestamp, keyframe);

@@ -1,7 +1,10 @@
 import { Agent, request } from 'node:http';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { signPlayback } from '../../src/access/playback-token.ts';
 import type { StreamView } from '../../src/servers/http/stream-view.ts';
 import type { RequestFunction } from '../support/hls-validator/validator.ts';
+import { type PacedPublisher, publishPaced } from '../support/paced-publisher.ts';
+import { readClip, repeated } from '../support/publish-clip.ts';
 import { until } from '../support/until.ts';
 import { Bystanders } from './support/bystanders.ts';
 import { type ChildGateway, type Level, startChild } from './support/child-gateway.ts';
@@ -16,25 +19,51 @@ const BLOCK_MS = 500;
 const ROOM = 20;
 const CONNECTIONS = 200;
 
+/** A stream whose addresses are signed. */
+const SIGNED = { app: 'members', name: 'signed' };
+const SECRET = 'sixteen characters and some';
+/** Ten seconds each; more than these tests take. */
+const ROUNDS = 30;
+const TOLERANCE = { held: 4e6, resident: 48e6, withinMs: 15_000 };
+
 /** One connection for all requests, as players have: a new one finds no descriptor. */
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
 let gateway: ChildGateway;
 let bystanders: Bystanders;
+let signed: PacedPublisher;
 let before: Level;
 
 beforeAll(async () => {
-  gateway = await startChild({ rtmp: { handshakeTimeout: 2 } });
+  gateway = await startChild({
+    rtmp: { handshakeTimeout: 2 },
+    applications: { [SIGNED.app]: { play: { secrets: [SECRET] } } },
+  });
+  signed = await publishPaced({
+    port: gateway.rtmpPort,
+    app: SIGNED.app,
+    key: SIGNED.name,
+    tags: repeated(readClip('h264_aac'), ROUNDS),
+  });
   bystanders = await Bystanders.start(gateway, askOnOneConnection);
+  await until('the signed stream', async () => (await statusOfSigned(Date.now())) === 200);
   before = await gateway.level();
 });
 afterAll(async () => {
   await bystanders.leave();
+  await signed.stop();
   agent.destroy();
   await gateway.stop();
 });
 
-test('the system clock steps an hour forward', () => stepClock(HOUR_MS, 'stepped by +3600.0 s'));
+test('the system clock steps an hour forward', async () => {
+  const now = Date.now();
+  expect(await statusOfSigned(now + HOUR_MS / 2)).toBe(200);
+  await stepClock(HOUR_MS, 'stepped by +3600.0 s');
+  // Addresses end by the clock on the wall, whose dates they have.
+  expect(await statusOfSigned(now + HOUR_MS / 2)).toBe(403);
+  expect(await statusOfSigned(now + 1.5 * HOUR_MS)).toBe(200);
+});
 
 test(`the event loop stands still for ${BLOCK_MS} ms`, async () => {
   await gateway.block(BLOCK_MS);
@@ -43,6 +72,7 @@ test(`the event loop stands still for ${BLOCK_MS} ms`, async () => {
   await bystanders.expectClean();
   await bystanders.expectClean();
   expect(told().length).toBeLessThanOrEqual(2);
+  await gateway.expectLevel(before, TOLERANCE);
 });
 
 test('no file descriptor is left', async () => {
@@ -64,7 +94,7 @@ test('no file descriptor is left', async () => {
   ]);
   await bystanders.expectClean();
   await closeAll(sockets);
-  await gateway.expectLevel(before, { held: 4e6, resident: 48e6, withinMs: 15_000 });
+  await gateway.expectLevel(before, TOLERANCE);
   // It lets others in again, with no more descriptors than before.
   const publisher = await rawPublisher(gateway.rtmpPort, 'afterwards');
   publisher.socket.destroy();
@@ -72,7 +102,13 @@ test('no file descriptor is left', async () => {
   await bystanders.expectClean();
 });
 
-test('the system clock steps back', () => stepClock(-HOUR_MS, 'stepped by -3600.0 s'));
+test('the system clock steps back', async () => {
+  const now = Date.now();
+  expect(await statusOfSigned(now + HOUR_MS / 2)).toBe(403);
+  await stepClock(-HOUR_MS, 'stepped by -3600.0 s');
+  expect(await statusOfSigned(now + HOUR_MS / 2)).toBe(200);
+  expect(await statusOfSigned(now - HOUR_MS / 2)).toBe(403);
+});
 
 async function stepClock(step: number, words: string): Promise<void> {
   const told = () => gateway.warnings.filter(({ msg }) => msg.includes(words));
@@ -81,12 +117,23 @@ async function stepClock(step: number, words: string): Promise<void> {
   // The validator compares dates of segments with each other and over time.
   await bystanders.expectClean();
   await bystanders.expectClean();
-  const response = await fetch(`http://127.0.0.1:${gateway.httpPort}/api/streams`);
-  const { streams } = (await response.json()) as { streams: StreamView[] };
+  const { body } = await ask(`http://127.0.0.1:${gateway.httpPort}/api/streams`);
+  const { streams } = JSON.parse(Buffer.from(body).toString()) as { streams: StreamView[] };
   const uptime = streams.find(({ name }) => name === Bystanders.stream)?.uptime;
   expect(uptime).toBeGreaterThan(0);
   expect(uptime).toBeLessThan(600);
   expect(told()).toHaveLength(1);
+  await gateway.expectLevel(before, TOLERANCE);
+}
+
+/** What the gateway answers to a viewer whose address is good until this time. */
+async function statusOfSigned(expiresAt: number): Promise<number> {
+  const token = signPlayback(SECRET, { ...SIGNED, expires: expiresAt / 1000 });
+  return (await ask(`${gateway.hls(`${SIGNED.app}/${SIGNED.name}`)}?token=${token}`)).status;
+}
+
+function ask(url: string): ReturnType<RequestFunction> {
+  return askOnOneConnection(url, { method: 'GET', headers: {} });
 }
 
 function askOnOneConnection(

@@ -10,6 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.useRealTimers();
+  vi.restoreAllMocks();
 });
 
 function watch() {
@@ -25,7 +26,14 @@ function watch() {
     vi.setSystemTime(Date.now() + errorMs);
     vi.advanceTimersByTime(1000);
   };
-  return { clock, lines, stop, second };
+  /** Tenths of a second of both clocks. */
+  const tenths = (count: number) => {
+    for (let n = 0; n < count; n++) {
+      clock.advance(100);
+      vi.advanceTimersByTime(100);
+    }
+  };
+  return { clock, lines, stop, second, tenths };
 }
 
 it('tells of a system clock that steps, and not of one that drifts', () => {
@@ -40,6 +48,19 @@ it('tells of a system clock that steps, and not of one that drifts', () => {
   second(-3_600_000);
   expect(lines.slice(1)).toEqual([expect.stringContaining('the system clock stepped by -3600.0 s')]);
   stop();
+});
+
+it('tells of each time that the process stood still, whenever that was', () => {
+  for (let tenth = 0; tenth < 10; tenth++) {
+    const { lines, stop, tenths } = watch();
+    tenths(10 + tenth);
+    const now = performance.now();
+    const still = vi.spyOn(performance, 'now').mockImplementation(() => now + 500);
+    tenths(10);
+    expect(lines).toEqual([expect.stringContaining('nothing happened for 0.')]);
+    still.mockRestore();
+    stop();
+  }
 });
 
 it('sees nothing after it was stopped', () => {

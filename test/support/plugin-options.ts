@@ -46,6 +46,7 @@ export function pluginOptions(): GatewayPluginOptions {
       refused: () => {},
       denied: () => {},
       unread: () => {},
+      silent: () => {},
       fault: (error) => {
         throw error;
       },

@@ -35,8 +35,13 @@ export function refuseClient(
   socket.destroySoon();
 }
 
-/** A connection was silent for too long: between two requests players just leave, within an answer it is a fault. */
+/**
+ * A connection was silent for too long: between two requests players just leave, within an answer or before the first
+ * request it is a fault.
+ */
 export function endSilent(socket: Socket, incidents: HttpIncidents): void {
-  if (socket.writableLength > 0) incidents.unread(socket.remoteAddress ?? 'unknown');
+  const peer = socket.remoteAddress ?? 'unknown';
+  if (socket.writableLength > 0) incidents.unread(peer);
+  else if (socket.bytesRead === 0) incidents.silent(peer);
   socket.destroy();
 }

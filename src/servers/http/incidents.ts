@@ -4,6 +4,8 @@ import type { CrowdLog } from '../crowd-log.ts';
 
 /** Players ask for streams that have not begun; only this many in ten seconds are news. */
 const MISSES_WORTH_A_LINE = 1000;
+/** Browsers open connections that they never use; only this many in ten seconds are news. */
+const SILENT_WORTH_A_LINE = 100;
 
 /** What goes wrong with HTTP requests, for the log. Addresses of requests stay out of it: they may carry tokens. */
 export interface HttpIncidents {
@@ -15,6 +17,8 @@ export interface HttpIncidents {
   denied(peer: string, code: ErrorCode): void;
   /** Disconnected in the middle of an answer, because it does not read. */
   unread(peer: string): void;
+  /** Disconnected because nothing ever came. */
+  silent(peer: string): void;
   /** Ours. */
   fault(error: Error): void;
 }
@@ -53,6 +57,15 @@ export function httpIncidents(crowd: CrowdLog<'info' | 'warn' | 'error'>): HttpI
         peer,
         fields: { peer, code: 'SLUICE_HTTP_UNREAD' },
         message: 'viewer disconnected: it does not read what it asked for',
+      }),
+    silent: (peer) =>
+      crowd.note({
+        level: 'warn',
+        kind: 'http silent',
+        peer,
+        fields: { peer, code: 'SLUICE_HTTP_SILENT' },
+        message: `${SILENT_WORTH_A_LINE} HTTP connections within ten seconds on which nothing was asked`,
+        worthALine: SILENT_WORTH_A_LINE,
       }),
     fault: (error) =>
       crowd.note({

@@ -70,6 +70,7 @@ export class RtmpConnection {
   #leaving = false;
   #stream: string | null = null;
   #saidGoodbye = false;
+  #toldLost = false;
 
   /** @param crowd gets the lines of connections that have not published: there may be thousands */
   constructor(socket: Socket, options: ConnectionOptions, crowd: CrowdLog<'info' | 'warn'>) {
@@ -90,14 +91,10 @@ export class RtmpConnection {
     socket.setNoDelay(true);
     socket.on('data', (bytes) => this.#receive(bytes));
     // A publisher that half-closes has nothing more to say.
-    socket.on('end', () => this.#finish());
-    socket.on('close', () => this.#finish());
-    socket.on('error', (error) => {
-      // Who said goodbye does not read our answer to it.
-      if (this.#saidGoodbye) return;
-      // A reset is how encoders usually leave; the close event follows.
-      this.#tell('info', 'RTMP connection lost', { reason: error.message });
-    });
+    socket.on('end', () => this.#hungUp());
+    socket.on('close', () => this.#hungUp());
+    // A reset is how encoders usually leave; the close event follows.
+    socket.on('error', (error) => this.#lost(error.message));
   }
 
   /** To be called about once a second: everything that depends on time happens here. */
@@ -252,6 +249,19 @@ export class RtmpConnection {
     this.#tell('warn', `RTMP connection closed: ${message}`, { code, ...(known ? {} : { err: error }) });
     this.#finish();
     this.#socket.destroy();
+  }
+
+  /** The peer has closed. Encoders say goodbye before; those that crash, are killed or half-close do not. */
+  #hungUp(): void {
+    if (!this.#ended && this.#stream !== null) this.#lost('closed without a goodbye');
+    this.#finish();
+  }
+
+  #lost(reason: string): void {
+    // Who said goodbye does not read our answer to it.
+    if (this.#saidGoodbye || this.#toldLost) return;
+    this.#toldLost = true;
+    this.#tell('info', 'RTMP connection lost', { reason });
   }
 
   #finish(): void {

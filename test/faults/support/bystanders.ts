@@ -51,6 +51,7 @@ export class Bystanders {
   async expectClean(): Promise<void> {
     const before = this.#viewer.count;
     await until('the next segment', () => this.#viewer.count > before, 8000);
+    await until('every segment to be fetched', () => this.#viewer.complete, 8000);
     expect(this.#viewer.validator.errors, this.#viewer.validator.summary().text).toEqual([]);
     expect(this.#viewer.refusals).toEqual([]);
     expect(this.#viewer.playlist).toContain('#EXT-X-DISCONTINUITY-SEQUENCE:0\n');

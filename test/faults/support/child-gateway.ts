@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ConfigInput } from '../../../src/config/schema.ts';
+import { rawRequest } from '../../support/hls-validator/validator.ts';
+import { type Exposition, readExposition } from '../../support/prometheus-text.ts';
 import { until } from '../../support/until.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -18,6 +20,9 @@ export interface LogLine {
   readonly code?: string;
   readonly stream?: string;
   readonly count?: number;
+  readonly reason?: string;
+  /** How many segments. */
+  readonly lost?: number;
 }
 
 /** What a process has. */
@@ -39,10 +44,14 @@ export interface ChildGateway {
   readonly warnings: readonly LogLine[];
   /** Address of a stream's multivariant playlist. */
   hls(name: string): string;
+  /** What `/metrics` says now. */
+  metrics(): Promise<Exposition>;
   level(): Promise<Level>;
   /** Waits until the process has no more than it had. @throws Error that says what it still has */
   expectLevel(before: Level, tolerance: Tolerance): Promise<void>;
   stepClock(ms: number): Promise<void>;
+  /** Lets every file that is written find no room, or room again. */
+  fillDisk(full: boolean): Promise<void>;
   /** Stops the event loop for so long. */
   block(ms: number): Promise<void>;
   /** Lowers or raises how many descriptors the process may have open. */
@@ -138,6 +147,10 @@ export async function startChild(config: ConfigInput = {}): Promise<ChildGateway
       return log.filter((line) => line.level >= WARN);
     },
     hls: (name) => `http://127.0.0.1:${httpPort}/hls/${name}.m3u8`,
+    metrics: async () => {
+      const url = `http://127.0.0.1:${httpPort}/metrics`;
+      return readExposition((await rawRequest(url, { method: 'GET', headers: {} })).body.toString());
+    },
     level,
     expectLevel: async (before, { held, resident, withinMs }) => {
       let now = before;
@@ -158,6 +171,9 @@ export async function startChild(config: ConfigInput = {}): Promise<ChildGateway
     },
     stepClock: async (ms) => {
       await ask('stepClock', ms);
+    },
+    fillDisk: async (full) => {
+      await ask('fillDisk', full ? 1 : 0);
     },
     block: async (ms) => {
       await ask('block', ms);

@@ -1,6 +1,8 @@
 // Loaded into the gateway's process before anything else. Lets a test look into the process, and do to it what
-// computers do: step the clock, stand still.
+// computers do: step the clock, stand still, have no room on the disk.
 
+import promises from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { getHeapStatistics } from 'node:v8';
 import { mediaBlocks } from '../../../dist/media/block-pool.js';
 
@@ -12,6 +14,20 @@ globalThis.Date = new Proxy(RealDate, {
   apply: (target) => new target(target.now() + ahead).toString(),
   get: (target, key) => (key === 'now' ? () => target.now() + ahead : target[key]),
 });
+
+const { writeFile } = promises;
+let diskIsFull = false;
+
+/** What fits is written, and that is not all. */
+promises.writeFile = async (path, data, options) => {
+  if (!diskIsFull) return writeFile(path, data, options);
+  await writeFile(path, data.slice(0, data.length / 2), options);
+  throw Object.assign(new Error('ENOSPC: no space left on device, write'), {
+    code: 'ENOSPC',
+    syscall: 'write',
+  });
+};
+syncBuiltinESMExports();
 
 const commands = {
   /** What is still referenced, in bytes. */
@@ -26,6 +42,10 @@ const commands = {
   stepClock: (ms) => {
     ahead += ms;
     return Date.now();
+  },
+  fillDisk: (full) => {
+    diskIsFull = full === 1;
+    return full;
   },
   block: (ms) => {
     const until = performance.now() + ms;

@@ -12,6 +12,15 @@ const AAC_FRAME = Buffer.from('af01211004608c1c', 'hex');
 /** 1024 samples at 48 kHz. */
 const AAC_FRAME_MS = 64 / 3;
 
+/** A keyframe of legacy AVC with so many bytes, in which there is no picture. */
+export function emptyKeyframe(bytes: number): Buffer {
+  const keyframe = Buffer.alloc(bytes, 0x5a);
+  keyframe.set(Buffer.from('1701000000', 'hex'));
+  keyframe.writeUInt32BE(bytes - 9, 5);
+  keyframe.writeUInt8(0x65, 9);
+  return keyframe;
+}
+
 /** A publisher that was accepted, with its socket for what no encoder does. */
 export interface RawPublisher {
   readonly socket: Socket;

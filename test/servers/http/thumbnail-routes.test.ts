@@ -38,6 +38,7 @@ beforeAll(async () => {
       refused: () => {},
       denied: () => {},
       unread: () => {},
+      silent: () => {},
       fault: () => {},
     }),
   );

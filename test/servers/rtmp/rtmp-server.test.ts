@@ -314,7 +314,13 @@ describe('connections that go away', () => {
     expect(await publisher.client.closed).toBe(false);
     await h.until(() => h.states.length === 2);
     expect(h.states).toEqual(['live/test live', 'live/test closed']);
-    expect(h.log).toEqual([]);
+    expect(h.log).toEqual([
+      {
+        level: 'info',
+        message: 'RTMP connection lost',
+        fields: expect.objectContaining({ stream: 'live/test', reason: 'closed without a goodbye' }),
+      },
+    ]);
   });
 
   it('by reset end their stream, with a line that is no warning', async () => {

@@ -1,0 +1,199 @@
+import { execFile } from 'node:child_process';
+import { appendFile, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { rawRequest } from '../support/hls-validator/validator.ts';
+import { type PacedPublisher, publishPaced } from '../support/paced-publisher.ts';
+import { readClip, repeated } from '../support/publish-clip.ts';
+import { until } from '../support/until.ts';
+import { Viewer } from '../support/viewer.ts';
+import { type ChildGateway, type LogLine, startChild } from './support/child-gateway.ts';
+
+// A gateway whose disk gets full while streams are live, and has room again.
+
+const run = promisify(execFile);
+const NAMES = ['one', 'two'];
+/** Ten seconds each; more than a test takes. */
+const ROUNDS = 12;
+/** Of all streams together, while the disk is full. */
+const LOST = 4;
+const BLOCK_BYTES = 32 * 1024;
+const ERROR = 50;
+const BEGINS = 'a segment could not be stored and is lost; the stream goes on';
+const IS_OVER = 'segments can be stored again';
+
+/** Where segments are kept. */
+interface Disk {
+  readonly directory: string;
+  /** Takes the room that there is. */
+  fill(): Promise<void>;
+  empty(): Promise<void>;
+}
+
+describe.concurrent('a disk that is full', () => {
+  test('and is a file system of 16 MB', async ({ skip, onTestFinished }) => {
+    const directory = await mkdtemp(join(tmpdir(), 'sluice-full-'));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    try {
+      await run('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', directory]);
+    } catch {
+      return skip('mounting a file system is not permitted here');
+    }
+    onTestFinished(async () => {
+      await run('umount', [directory]);
+    });
+    const gateway = await startChild({ storage: { type: 'disk', directory } });
+    onTestFinished(() => gateway.stop());
+    const filler = join(directory, 'filler');
+    const some = Buffer.alloc(64 * 1024);
+    const isThereRoom = () =>
+      appendFile(filler, some).then(
+        () => true,
+        () => false,
+      );
+    await fillAndEmpty(gateway, {
+      directory,
+      fill: async () => {
+        while (await isThereRoom());
+      },
+      empty: () => rm(filler),
+    });
+  });
+
+  test('for whom every write fails after a part', async ({ onTestFinished }) => {
+    const directory = await mkdtemp(join(tmpdir(), 'sluice-full-'));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    const gateway = await startChild({ storage: { type: 'disk', directory } });
+    onTestFinished(() => gateway.stop());
+    await fillAndEmpty(gateway, {
+      directory,
+      fill: () => gateway.fillDisk(true),
+      empty: () => gateway.fillDisk(false),
+    });
+  });
+});
+
+async function fillAndEmpty(gateway: ChildGateway, disk: Disk): Promise<void> {
+  const shows = await Promise.all(NAMES.map((name) => Show.start(gateway, name)));
+  // None of them has segments yet that leave: their deletion would make room.
+  await until('two segments of each', () => shows.every(({ viewer }) => viewer.count >= 2));
+  const before = await gateway.level();
+  expect(await errorsOf(gateway)).toEqual({ lost: 0, failed: 0 });
+
+  for (const { viewer } of shows) viewer.validator.publisherAway(true);
+  await until('the disk to be full for each', async () => {
+    await disk.fill();
+    return shows.every(({ name }) => linesOf(gateway, name, BEGINS).length > 0);
+  });
+  await until('some segments to be lost', async () => (await errorsOf(gateway)).lost >= LOST);
+  await until('nothing unfinished on the disk', async () => !(await files(disk)).some(isUnfinished));
+  for (const { name, viewer } of shows) {
+    for (const { uri, body } of viewer.segments) {
+      const address = new URL(uri, gateway.hls(name).replace('.m3u8', '/media.m3u8')).href;
+      const response = await rawRequest(address, { method: 'GET', headers: {} });
+      expect([response.status, Buffer.from(response.body).equals(body)]).toEqual([200, true]);
+    }
+  }
+  expect((await fetch(`http://127.0.0.1:${gateway.httpPort}/healthz`)).status).toBe(200);
+  const counts = shows.map(({ viewer }) => viewer.count);
+
+  await disk.empty();
+  await until('new segments of each', () =>
+    shows.every(({ viewer }, index) => viewer.count >= (counts[index] ?? 0) + 2),
+  );
+  for (const { viewer } of shows) viewer.validator.publisherAway(false);
+  await until('another of each', () =>
+    shows.every(({ viewer }, index) => viewer.count >= (counts[index] ?? 0) + 3),
+  );
+  for (const { viewer, isConnected } of shows) {
+    expect(viewer.validator.errors, viewer.validator.summary().text).toEqual([]);
+    expect(viewer.refusals).toEqual([]);
+    expect(viewer.playlist.match(/#EXT-X-DISCONTINUITY\n/g)).toHaveLength(1);
+    expect(isConnected).toBe(true);
+  }
+
+  const { lost, failed } = await errorsOf(gateway);
+  expect(failed).toBeGreaterThanOrEqual(lost);
+  const over = NAMES.flatMap((name) => linesOf(gateway, name, IS_OVER));
+  expect(over.map(({ stream }) => stream).sort()).toEqual(NAMES.map((name) => `live/${name}`));
+  expect(over.reduce((sum, { lost = 0 }) => sum + lost, 0)).toBe(lost);
+  const errors = gateway.log.filter(({ level }) => level >= ERROR);
+  expect(errors.map(({ stream }) => stream).sort()).toEqual(NAMES.map((name) => `live/${name}`));
+  for (const line of errors) {
+    expect(line).toMatchObject({
+      code: 'SLUICE_STORE_FAILED',
+      msg: BEGINS,
+      reason: expect.stringContaining('ENOSPC'),
+    });
+  }
+
+  // What is in memory of segments is those that are being made, one of each stream: not what was lost.
+  const largest = Math.max(...shows.flatMap(({ viewer }) => viewer.segments.map(({ body }) => body.length)));
+  const making = NAMES.length * (largest + BLOCK_BYTES);
+  await until('the memory of lost segments to be free', async () => (await mediaMemory(gateway)) <= making);
+  await gateway.expectLevel(before, { held: 4e6, resident: 48e6, withinMs: 15_000 });
+  await Promise.all(shows.map((show) => show.leave()));
+}
+
+/** A publisher of one stream and who watches it. */
+class Show {
+  readonly name: string;
+  readonly viewer: Viewer;
+  readonly #publisher: PacedPublisher;
+  isConnected = true;
+
+  private constructor(name: string, viewer: Viewer, publisher: PacedPublisher) {
+    this.name = name;
+    this.viewer = viewer;
+    this.#publisher = publisher;
+    void publisher.closed.then(() => {
+      this.isConnected = false;
+    });
+  }
+
+  static async start(gateway: ChildGateway, name: string): Promise<Show> {
+    const url = gateway.hls(name);
+    const publisher = await publishPaced({
+      port: gateway.rtmpPort,
+      key: name,
+      tags: repeated(readClip('h264_aac'), ROUNDS),
+    });
+    await until(`${url} to be playable`, async () => (await fetch(url)).ok);
+    const viewer = new Viewer(url);
+    viewer.watch();
+    return new Show(name, viewer, publisher);
+  }
+
+  async leave(): Promise<void> {
+    this.viewer.validator.publisherAway(true);
+    await this.viewer.leave();
+    await this.#publisher.stop();
+  }
+}
+
+function linesOf(gateway: ChildGateway, name: string, message: string): LogLine[] {
+  return gateway.log.filter(({ stream, msg }) => stream === `live/${name}` && msg === message);
+}
+
+/** Segments that were lost, and what else the store could not do with them. */
+async function errorsOf(gateway: ChildGateway): Promise<{ lost: number; failed: number }> {
+  const metrics = await gateway.metrics();
+  return {
+    lost: metrics.value('sluice_segments_lost_total') ?? Number.NaN,
+    failed: metrics.value('sluice_store_errors_total') ?? Number.NaN,
+  };
+}
+
+async function mediaMemory(gateway: ChildGateway): Promise<number> {
+  return (await gateway.metrics()).value('sluice_media_memory_bytes', { state: 'used' }) ?? Number.NaN;
+}
+
+async function files({ directory }: Disk): Promise<string[]> {
+  return readdir(directory, { recursive: true });
+}
+
+function isUnfinished(file: string): boolean {
+  return file.endsWith('.tmp');
+}
