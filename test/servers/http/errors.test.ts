@@ -15,6 +15,7 @@ it.each([
       refused: () => {},
       denied: (_peer, reason) => denied.push(reason),
       unread: () => {},
+      silent: () => {},
       fault: () => {},
     }),
   );
