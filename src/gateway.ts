@@ -463,7 +463,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     await rtmpClosed;
     await Promise.all([this.#slates.close(), this.#pictures.close(), hooksClosed]);
     await this.#http?.close();
-    this.#log.info({ seconds: (systemClock.now() - beganAt) / 1000 }, 'stopped');
+    this.#log.info({ ms: Math.round(systemClock.now() - beganAt) }, 'stopped');
   }
 
   async #endOrphans(): Promise<void> {
