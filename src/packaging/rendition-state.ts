@@ -5,6 +5,7 @@ import type { EpochMs, Ticks } from '../media/time.ts';
 export interface RetiredSegment {
   readonly uri: string;
   readonly bytes: number;
+  readonly duration: Ticks;
   readonly until: EpochMs;
 }
 

@@ -4,6 +4,11 @@ import type { RenditionState, RetiredSegment } from './rendition-state.ts';
 
 /** RFC 8216 6.2.2: never let the playlist get shorter than three target durations. */
 const SHORTEST_WINDOW = 3;
+/**
+ * Media that stays fetchable after it has left the list, in lengths of the list: in real time a little more than one is
+ * needed. An encoder that sends a file as fast as it can would fill the memory instead, and no player could follow it.
+ */
+const MOST_RETIRED_LISTS = 4;
 
 /**
  * The segments of one rendition: those listed, as an immutable {@link MediaWindow}, and those that have left the list
@@ -15,6 +20,7 @@ export class SegmentHistory {
   #duration: Ticks = 0;
   #bytes = 0;
   #retired: RetiredSegment[] = [];
+  #retiredDuration: Ticks = 0;
 
   /**
    * @param listed segments in the playlist; more where three target durations need more
@@ -48,6 +54,7 @@ export class SegmentHistory {
     this.#window = { targetDuration, discontinuitySequence, segments, ended };
     this.#retired = [...retired];
     for (const { duration } of segments) this.#duration += duration;
+    for (const { duration } of retired) this.#retiredDuration += duration;
     for (const { bytes } of [...segments, ...retired]) this.#bytes += bytes;
   }
 
@@ -74,8 +81,10 @@ export class SegmentHistory {
       this.#retired.push({
         uri: first.uri,
         bytes: first.bytes,
+        duration: first.duration,
         until: now + msFromTicks(longest + first.duration),
       });
+      this.#retiredDuration += first.duration;
       if (first.discontinuity) discontinuitySequence++;
       duration -= first.duration;
       segments.shift();
@@ -91,9 +100,15 @@ export class SegmentHistory {
 
   /** Segments whose time is over, in the order in which they left the list; they are forgotten here and can be deleted. */
   takeExpired(now: EpochMs): string[] {
-    const left = this.#retired.findIndex((segment) => segment.until > now);
-    const expired = this.#retired.splice(0, left < 0 ? this.#retired.length : left);
-    for (const segment of expired) this.#bytes -= segment.bytes;
+    const most = this.#duration * MOST_RETIRED_LISTS;
+    let count = 0;
+    for (const { until, duration, bytes } of this.#retired) {
+      if (until > now && this.#retiredDuration <= most) break;
+      this.#retiredDuration -= duration;
+      this.#bytes -= bytes;
+      count++;
+    }
+    const expired = this.#retired.splice(0, count);
     return expired.map((segment) => segment.uri);
   }
 

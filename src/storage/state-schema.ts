@@ -5,7 +5,7 @@ import { secondsFromTicks } from '../media/time.ts';
 import type { StreamState } from '../packaging/rendition-state.ts';
 import { isSegmentFile } from './disk-inventory.ts';
 
-const VERSION = 1;
+const VERSION = 2;
 const FILE = /^\{"version":(\d{1,9}),"sha256":"([0-9a-f]{64})","state":(.*)\}\n?$/s;
 /** The last millisecond of the year 9999, which dates in playlists cannot pass. */
 const LAST_DATE = 253_402_300_799_999;
@@ -18,10 +18,12 @@ const bytes = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const discontinuitySequence = z.number().int().min(0).max(0xffff_fffe);
 const uri = z.string().refine(isSegmentFile, 'is no name of a segment');
 
+const duration = z.number().positive().max(Number.MAX_SAFE_INTEGER);
+
 const segment = z.strictObject({
   mediaSequence: count,
   uri,
-  duration: z.number().positive().max(Number.MAX_SAFE_INTEGER),
+  duration,
   bytes,
   programDateTime: epochMs,
   discontinuity: z.boolean(),
@@ -34,7 +36,7 @@ const rendition = z
     discontinuitySequence,
     segments: z.array(segment).max(MAX_SEGMENTS),
     ended: z.boolean(),
-    retired: z.array(z.strictObject({ uri, bytes, until: epochMs })).max(MAX_SEGMENTS),
+    retired: z.array(z.strictObject({ uri, bytes, duration, until: epochMs })).max(MAX_SEGMENTS),
     description: z.strictObject({
       codecs: z.array(z.string().regex(/^[A-Za-z0-9.]{1,64}$/)).max(16),
       resolution: z

@@ -29,6 +29,31 @@ describe('SegmentHistory', () => {
     expect(history.window.segments).toHaveLength(15);
   });
 
+  it('media faster than time does not pile up, but stays for four lists', () => {
+    const history = new SegmentHistory(6, 0);
+    history.begin(2);
+    const deleted: string[] = [];
+    for (let i = 0; i < 100; i++) {
+      history.append(segmentInfo(i, 2), 0);
+      deleted.push(...history.takeExpired(0));
+    }
+    expect(deleted).toEqual(Array.from({ length: 70 }, (_, i) => `s-${i}.ts`));
+    expect(history.uris()).toHaveLength(6 + 4 * 6);
+    const { bytes } = segmentInfo(0, 2);
+    expect(history.bytes).toBe(bytes * 30);
+    expect(history.takeExpired(16_000)).toHaveLength(24);
+    expect(history.bytes).toBe(bytes * 6);
+  });
+
+  it('a burst of a minute deletes nothing that a player may want', () => {
+    const history = new SegmentHistory(6, 0);
+    history.begin(2);
+    for (let i = 0; i < 30; i++) {
+      history.append(segmentInfo(i, 2), 0);
+      expect(history.takeExpired(0)).toEqual([]);
+    }
+  });
+
   it('a window once taken never changes', () => {
     const history = new SegmentHistory(3, 0);
     history.begin(1);

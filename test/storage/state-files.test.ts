@@ -43,7 +43,7 @@ async function withFile(name: string, content: string | Uint8Array): Promise<str
 function forge(state: unknown): string {
   const text = JSON.stringify(state);
   const sum = createHash('sha256').update(text).digest('hex');
-  return `{"version":1,"sha256":"${sum}","state":${text}}\n`;
+  return `{"version":2,"sha256":"${sum}","state":${text}}\n`;
 }
 
 describe('StateFiles', () => {
@@ -164,7 +164,7 @@ describe('StateFiles', () => {
   it.each([
     ['empty', '', 'cut short'],
     ['cut short', encodeState(streamState()).slice(0, -50), 'cut short'],
-    ['from another version', encodeState(streamState()).replace('"version":1', '"version":2'), 'version 2'],
+    ['from another version', encodeState(streamState()).replace('"version":2', '"version":3'), 'version 3'],
     ['damaged', encodeState(streamState()).replace('90000123', '90000124'), 'checksum'],
     ['of another stream', encodeState(streamState({ name: 'other' })), 'live/other'],
     ['too large', Buffer.alloc(1024 * 1024 + 1, '{'), 'larger'],
@@ -245,9 +245,12 @@ describe('a state', () => {
       'a hole in the media sequence',
       withRendition({ segments: [segment, { ...segment, mediaSequence: 12, uri: 'b.ts' }] }),
     ],
-    ['a segment twice', withRendition({ retired: [{ uri: 's-10.ts', bytes: 1, until: 1 }] })],
+    ['a segment twice', withRendition({ retired: [{ uri: 's-10.ts', bytes: 1, duration: 1, until: 1 }] })],
     ['a path as a segment', withSegment({ uri: '../../etc/passwd' })],
-    ['a path as an old segment', withRendition({ retired: [{ uri: 'a/b.ts', bytes: 1, until: 1 }] })],
+    [
+      'a path as an old segment',
+      withRendition({ retired: [{ uri: 'a/b.ts', bytes: 1, duration: 1, until: 1 }] }),
+    ],
     ['a line break in a segment', withSegment({ uri: 'a\n.ts' })],
     ['no segment file', withSegment({ uri: 'media.m3u8' })],
     ['a segment without duration', withSegment({ duration: 0 })],

@@ -16,7 +16,7 @@ export function streamState(change: Partial<StreamState> = {}): StreamState {
       targetDuration: 2,
       discontinuitySequence: 2,
       segments: [segmentInfo(10, 2), segmentInfo(11, 2.2, true), segmentInfo(12, 1.5)],
-      retired: [{ uri: 's-9.ts', bytes: 700, until: 1_700_000_010_000 }],
+      retired: [{ uri: 's-9.ts', bytes: 700, duration: 180_000, until: 1_700_000_010_000 }],
       ended: false,
       description: {
         codecs: ['avc1.64001f', 'mp4a.40.2'],
@@ -59,7 +59,12 @@ export const anyState: fc.Arbitrary<StreamState> = fc
       }),
       { maxLength: 12 },
     ),
-    retired: fc.array(fc.record({ bytes: natural, until: time }), { maxLength: 6 }),
+    retired: fc.array(
+      fc.record({ bytes: natural, duration: fc.integer({ min: 1, max: 2 ** 40 }), until: time }),
+      {
+        maxLength: 6,
+      },
+    ),
     started: fc.boolean(),
   })
   .map((drawn) => {
