@@ -283,7 +283,6 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       idleTimeoutMs: idleTimeout * 1000,
       trustProxy: (address) => isInRanges(address, trustProxy),
       incidents: this.#httpIncidents,
-      restoring: () => this.#restoring,
     });
   }
 
@@ -303,6 +302,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
           return stream !== null && this.#transcoding.wanted(stream, rendition);
         },
       },
+      restoring: () => this.#restoring,
       thumbnails: {
         thumbnails: this.#thumbnails,
         previews: this.#previews,

@@ -3,6 +3,7 @@ import { aacTrack } from '../../src/codecs/aac.ts';
 import { ticksFromSamples, ticksFromSeconds } from '../../src/media/time.ts';
 import { HlsPackager } from '../../src/packaging/hls-packager.ts';
 import { hlsRoutes } from '../../src/servers/http/hls-routes.ts';
+import { WaitingRequests } from '../../src/servers/http/waiting-requests.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { OPEN_ACCESS } from '../../test/support/open-access.ts';
@@ -83,6 +84,7 @@ async function server(): Promise<FastifyInstance> {
     defaultApp: 'live',
     find: (application, name) => (application === 'live' && name === 'test' ? [packager] : []),
     access: OPEN_ACCESS,
+    waiting: new WaitingRequests(),
     onRequest: () => {},
     onWanted: () => false,
   });

@@ -11,6 +11,7 @@ export function pluginOptions(): GatewayPluginOptions {
     defaultApp: 'live',
     standalone: true,
     hls: { find: () => [], access: OPEN_ACCESS, onRequest: () => {}, onWanted: () => false },
+    restoring: () => null,
     open: { rtmpPort: () => 1935, publicStreams: () => [], ready: () => true },
     api: {
       token: () => null,

@@ -17,9 +17,11 @@ export interface GatewayPluginOptions {
   readonly defaultApp: string;
   /** The app is ours alone: what is not found is ours to say. */
   readonly standalone: boolean;
-  readonly hls: Omit<HlsRoutesOptions, 'defaultApp' | 'files'>;
+  readonly hls: Omit<HlsRoutesOptions, 'defaultApp' | 'waiting' | 'files'>;
+  /** Resolves when the streams of an earlier process are there again, or cannot be; null when nothing is awaited. */
+  readonly restoring: () => Promise<void> | null;
   /** Pictures of streams; without it there are none. */
-  readonly thumbnails?: Omit<ThumbnailFilesOptions, 'access'>;
+  readonly thumbnails?: Omit<ThumbnailFilesOptions, 'access' | 'waiting'>;
   readonly open: Omit<PublicRoutesOptions, 'version' | 'defaultApp'>;
   readonly api: Omit<ApiRoutesOptions, 'version' | 'prefix'> & {
     /** What operators have to show for the API and the metrics; null lets in this computer only. */
@@ -40,9 +42,10 @@ const CORS: FastifyCorsOptions = {
 
 /** Everything Sluice serves over HTTP, as one Fastify plugin that works under any prefix of any app. */
 export function gatewayPlugin(options: GatewayPluginOptions): FastifyPluginAsync {
-  const { version, defaultApp, standalone, hls, thumbnails, open, api, metrics, counters, incidents } =
-    options;
-  const files = thumbnails && thumbnailFiles({ ...thumbnails, access: hls.access });
+  const { version, defaultApp, standalone, hls, restoring, thumbnails, open, api } = options;
+  const { metrics, counters, incidents } = options;
+  const { waiting } = counters;
+  const files = thumbnails && thumbnailFiles({ ...thumbnails, access: hls.access, waiting });
   return async (app) => {
     app.setErrorHandler((error: FastifyError, request, reply) =>
       sendError(error, reply, request.ip, incidents),
@@ -54,12 +57,17 @@ export function gatewayPlugin(options: GatewayPluginOptions): FastifyPluginAsync
         countRequests(scope, counters, (url) =>
           PLAYLIST.test(url) ? 'playlist' : PICTURE.test(url) ? 'picture' : 'segment',
         );
+        scope.addHook('onRequest', (request, _reply, done) => {
+          const restored = restoring();
+          if (restored === null) done();
+          else void waiting.hold(request, 'restart', restored).then(() => done());
+        });
         scope.addHook('onSend', async (request, reply) => {
           if (reply.statusCode === 404) incidents.missing(request.ip);
           reply.header('cross-origin-resource-policy', 'cross-origin').header('timing-allow-origin', '*');
           return undefined;
         });
-        hlsRoutes(scope, { ...hls, defaultApp, ...(files && { files }) });
+        hlsRoutes(scope, { ...hls, defaultApp, waiting, ...(files && { files }) });
       });
       await everybody.register(async (scope) => {
         countRequests(scope, counters, () => 'page');

@@ -10,12 +10,14 @@ import { sendNotFound } from './errors.ts';
 import { hlsAddresses } from './hls-address.ts';
 import { type Rendered, render } from './rendered.ts';
 import { sendBody } from './send-body.ts';
+import type { WaitingRequests } from './waiting-requests.ts';
 
 export interface HlsRoutesOptions {
   readonly defaultApp: string;
   /** The packagers of a name, newest first: that of its stream, and of ended ones before it for a while. */
   readonly find: (app: string, name: string) => readonly HlsPackager[];
   readonly access: PlayAccess;
+  readonly waiting: WaitingRequests;
   /** Called for every playlist and segment served. */
   readonly onRequest: () => void;
   /**
@@ -61,7 +63,7 @@ const SEGMENT_CACHE = 'public, max-age=31536000, immutable';
  * cache may share, and the same segments for all.
  */
 export function hlsRoutes(app: FastifyInstance, options: HlsRoutesOptions): void {
-  const { defaultApp, find, access, onRequest, onWanted, files } = options;
+  const { defaultApp, find, access, waiting, onRequest, onWanted, files } = options;
   const mediaPlaylists = new WeakMap<object, Rendered>();
   const multivariantPlaylists = new WeakMap<HlsPackager, { playlist: string; rendered: Rendered }>();
 
@@ -75,7 +77,10 @@ export function hlsRoutes(app: FastifyInstance, options: HlsRoutesOptions): void
         const attempt = { app: application, name, query: queryOf(request.url), address: request.ip };
         let rendered: Rendered | null;
         if (file === null) {
-          rendered = multivariant(newest, name, await access.enter(attempt));
+          const entered = access.enter(attempt);
+          const token =
+            entered instanceof Promise ? await waiting.hold(request, 'callback', entered) : entered;
+          rendered = multivariant(newest, name, token);
         } else {
           access.follow(attempt);
           const { rendition, aligned } = newest;

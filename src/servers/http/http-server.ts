@@ -21,13 +21,11 @@ export interface HttpServerOptions {
   /** Whether what this address says of the client's own address is believed. */
   readonly trustProxy: (address: string) => boolean;
   readonly incidents: HttpIncidents;
-  /** Resolves when there is something to answer with; null when there is. */
-  readonly restoring: () => Promise<void> | null;
 }
 
 /** The HTTP server of a gateway that is not part of somebody's app; not listening yet. */
 export async function makeHttpServer(options: HttpServerOptions): Promise<FastifyInstance> {
-  const { plugin, idleTimeoutMs, trustProxy, incidents, restoring } = options;
+  const { plugin, idleTimeoutMs, trustProxy, incidents } = options;
   const app = Fastify({
     logger: false,
     forceCloseConnections: true,
@@ -43,11 +41,6 @@ export async function makeHttpServer(options: HttpServerOptions): Promise<Fastif
     },
     // No route has a JSON schema, and loading the compilers for them would take a fifth of the start.
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
-  });
-  app.addHook('onRequest', (request, _reply, done) => {
-    const waiting = restoring();
-    if (waiting === null || !request.url.startsWith('/hls/')) done();
-    else void waiting.then(() => done());
   });
   await app.register(plugin);
   app.server.on('timeout', (socket) => endSilent(socket, incidents));

@@ -7,6 +7,7 @@ import type { TranscodingFigures } from '../../transcode/transcoding.ts';
 import { processMetrics } from './process-metrics.ts';
 import { REQUEST_KINDS, type RequestCounters } from './request-counters.ts';
 import type { StreamFigures } from './stream-figures.ts';
+import { WAIT_REASONS } from './waiting-requests.ts';
 
 /** Where the figures come from. All of them are read when somebody scrapes, none is pushed. */
 export interface MetricsSources {
@@ -108,6 +109,12 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
   );
   gauge('sluice_http_open_requests', 'HTTP requests that are being answered, or wait for it.', [], () =>
     one(http.open),
+  );
+  gauge(
+    'sluice_http_waiting_requests',
+    'HTTP requests that are held until there is something to answer.',
+    ['reason'],
+    () => WAIT_REASONS.map((reason) => [{ reason }, http.waiting.count(reason)]),
   );
   counter('sluice_received_bytes_total', 'Bytes of media taken in, of all streams.', [], () =>
     one(sources.ingest().receivedBytes),

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { WaitingRequests } from './waiting-requests.ts';
 
 export const REQUEST_KINDS = ['playlist', 'segment', 'picture', 'page', 'api', 'not_found'] as const;
 export type RequestKind = (typeof REQUEST_KINDS)[number];
@@ -20,6 +21,8 @@ export class RequestCounters {
   };
   /** Requests not yet answered in full. */
   open = 0;
+  /** Those of them that are held until there is something to answer. */
+  readonly waiting = new WaitingRequests();
   /** Requests to the API or the metrics without the right to. */
   denied = 0;
 }

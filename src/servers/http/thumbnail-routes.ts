@@ -5,6 +5,7 @@ import type { Preview, Previews } from '../../transcode/thumbnails/preview.ts';
 import type { Picture, PicturedStream, Thumbnails } from '../../transcode/thumbnails/thumbnails.ts';
 import { sendBadRequest, sendNotFound } from './errors.ts';
 import { matches, type PlayAccess, type StreamFile, type StreamFiles } from './hls-routes.ts';
+import type { WaitingRequests } from './waiting-requests.ts';
 
 export interface ThumbnailFilesOptions {
   readonly thumbnails: Thumbnails;
@@ -12,6 +13,7 @@ export interface ThumbnailFilesOptions {
   /** The stream of a name, as long as it is listed; also one that has ended. */
   readonly find: (app: string, name: string) => PicturedStream | null;
   readonly access: Pick<PlayAccess, 'isOpen' | 'follow'>;
+  readonly waiting: WaitingRequests;
 }
 
 const THUMBNAIL = /^thumbnail\.(jpg|webp)$/;
@@ -27,7 +29,7 @@ const SPRITE_CACHE_SECONDS = 60;
  * `preview.vtt` with its sprites of what is listed.
  */
 export function thumbnailFiles(options: ThumbnailFilesOptions): StreamFiles {
-  const { thumbnails, previews, find, access } = options;
+  const { thumbnails, previews, find, access, waiting } = options;
 
   return async (request, reply, asked) => {
     const format = THUMBNAIL.exec(asked.file)?.[1];
@@ -43,16 +45,13 @@ export function thumbnailFiles(options: ThumbnailFilesOptions): StreamFiles {
       }
       const stream = find(asked.app, asked.name);
       const wish = { width, format: format === 'webp' ? 'webp' : 'jpg' } as const;
-      const picture = stream === null ? null : await thumbnails.picture(stream, wish);
+      const picture =
+        stream === null ? null : await waiting.hold(request, 'picture', thumbnails.picture(stream, wish));
       sendPicture(request, reply, picture, `${scope}, max-age=${CACHE_SECONDS}`);
     } else if (id !== undefined) {
       const preview = firstOf(asked.packagers, (packager) => previews.byId(packager.rendition, id));
-      sendPicture(
-        request,
-        reply,
-        (await preview?.sprite()) ?? null,
-        `${scope}, max-age=${SPRITE_CACHE_SECONDS}`,
-      );
+      const sprite = preview && (await waiting.hold(request, 'picture', preview.sprite()));
+      sendPicture(request, reply, sprite, `${scope}, max-age=${SPRITE_CACHE_SECONDS}`);
     } else {
       sendPreview(reply, asked, previews, scope);
     }

@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HlsPackager } from '../../../src/packaging/hls-packager.ts';
 import { hlsRoutes } from '../../../src/servers/http/hls-routes.ts';
+import { WaitingRequests } from '../../../src/servers/http/waiting-requests.ts';
 import { OPEN_ACCESS } from '../../support/open-access.ts';
 import { publishClip, Studio } from '../../support/publish-clip.ts';
 
@@ -23,6 +24,7 @@ beforeAll(async () => {
     defaultApp: 'live',
     find: (application, name) => streams.get(`${application}/${name}`) ?? [],
     access: OPEN_ACCESS,
+    waiting: new WaitingRequests(),
     onRequest: () => {},
     onWanted: () => false,
   });

@@ -4,6 +4,7 @@ import { SluiceError } from '../../../src/media/errors.ts';
 import { sendError } from '../../../src/servers/http/errors.ts';
 import { hlsRoutes, type PlayAccess } from '../../../src/servers/http/hls-routes.ts';
 import { thumbnailFiles } from '../../../src/servers/http/thumbnail-routes.ts';
+import { WaitingRequests } from '../../../src/servers/http/waiting-requests.ts';
 import { makePreviews } from '../../../src/transcode/thumbnails/preview.ts';
 import type { Picture, PictureRequest } from '../../../src/transcode/thumbnails/thumbnails.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -47,6 +48,7 @@ beforeAll(async () => {
     find: (application, name) =>
       find(application, name) ? [packager] : name === 'begun' ? [begun.packager] : [],
     access: ACCESS,
+    waiting: new WaitingRequests(),
     onRequest: () => {},
     onWanted: () => false,
     files: thumbnailFiles({
@@ -62,6 +64,7 @@ beforeAll(async () => {
       }),
       find: (application, name) => (find(application, name) ? stream : null),
       access: ACCESS,
+      waiting: new WaitingRequests(),
     }),
   });
 });
