@@ -10,6 +10,7 @@ import { pageRoutes } from './page-routes.ts';
 import { type PublicRoutesOptions, publicRoutes } from './public-routes.ts';
 import { countRequests, type RequestCounters } from './request-counters.ts';
 import { type ThumbnailFilesOptions, thumbnailFiles } from './thumbnail-routes.ts';
+import { followSockets } from './unsent-bytes.ts';
 
 export interface GatewayPluginOptions {
   readonly version: string;
@@ -27,7 +28,7 @@ export interface GatewayPluginOptions {
     /** What operators have to show for the API and the metrics; null lets in this computer only. */
     readonly token: () => string | null;
   };
-  readonly metrics: Omit<MetricsSources, 'version' | 'http'>;
+  readonly metrics: Omit<MetricsSources, 'version' | 'http' | 'unsentBytes'>;
   readonly counters: RequestCounters;
   readonly incidents: HttpIncidents;
 }
@@ -47,6 +48,7 @@ export function gatewayPlugin(options: GatewayPluginOptions): FastifyPluginAsync
   const { waiting } = counters;
   const files = thumbnails && thumbnailFiles({ ...thumbnails, access: hls.access, waiting });
   return async (app) => {
+    const unsentBytes = followSockets(app.server);
     app.setErrorHandler((error: FastifyError, request, reply) =>
       sendError(error, reply, request.ip, incidents),
     );
@@ -92,7 +94,7 @@ export function gatewayPlugin(options: GatewayPluginOptions): FastifyPluginAsync
         },
       });
       apiRoutes(operators, { ...api, version, prefix: app.prefix });
-      metricsRoutes(operators, { ...metrics, version, http: counters });
+      metricsRoutes(operators, { ...metrics, version, http: counters, unsentBytes });
     });
   };
 }

@@ -13,6 +13,8 @@ import { WAIT_REASONS } from './waiting-requests.ts';
 export interface MetricsSources {
   readonly version: string;
   readonly http: RequestCounters;
+  /** Bytes of answers that clients have not taken. */
+  readonly unsentBytes: () => number;
   readonly packaging: PackagingFigures;
   /** One per app and name. */
   readonly streams: () => StreamFigures[];
@@ -115,6 +117,12 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
     'HTTP requests that are held until there is something to answer.',
     ['reason'],
     () => WAIT_REASONS.map((reason) => [{ reason }, http.waiting.count(reason)]),
+  );
+  gauge(
+    'sluice_http_unsent_bytes',
+    'Bytes of answers that wait in sockets of clients that read too slowly.',
+    [],
+    () => one(sources.unsentBytes()),
   );
   counter('sluice_received_bytes_total', 'Bytes of media taken in, of all streams.', [], () =>
     one(sources.ingest().receivedBytes),

@@ -9,7 +9,7 @@ import { readClip, Studio } from '../../support/publish-clip.ts';
 
 function sources(change: Partial<MetricsSources> = {}): MetricsSources {
   const { version, metrics, counters } = pluginOptions();
-  return { version, ...metrics, http: counters, ...change };
+  return { version, ...metrics, http: counters, unsentBytes: () => 0, ...change };
 }
 
 const NOTHING = { renditions: () => [], conversions: () => [] };
@@ -104,6 +104,7 @@ describe('the metrics', () => {
         dropped: { before_keyframe: 23, undeclared_track: 24 },
         damagedMessages: 25,
       }),
+      unsentBytes: () => 15,
       storeBytes: () => 5,
       storeQueuedBytes: () => 14,
       mediaMemory: () => ({ used: 6, reserved: 7 }),
@@ -139,6 +140,7 @@ describe('the metrics', () => {
     expect(value('sluice_http_requests_total', { kind: 'not_found' })).toBe(0);
     expect(value('sluice_http_sent_bytes_total', { kind: 'segment' })).toBe(9e12);
     expect(value('sluice_http_open_requests')).toBe(10);
+    expect(value('sluice_http_unsent_bytes')).toBe(15);
     expect(value('sluice_store_errors_total')).toBe(12);
     expect(value('sluice_segments_lost_total')).toBe(13);
     expect(value('sluice_segment_listing_seconds_bucket', { le: '0.0005' })).toBe(2);

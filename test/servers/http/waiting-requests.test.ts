@@ -9,6 +9,9 @@ import { pluginOptions } from '../../support/plugin-options.ts';
 import { readExposition } from '../../support/prometheus-text.ts';
 import { publishClip } from '../../support/publish-clip.ts';
 
+/** For a busy machine. */
+const SOON = { timeout: 10_000 };
+
 const apps: FastifyInstance[] = [];
 afterEach(() => Promise.all(apps.splice(0).map((app) => app.close())));
 
@@ -74,7 +77,7 @@ describe('the requests that wait in the metrics', () => {
     const { get, waiting, open } = await start(change);
     expect(await waiting()).toEqual(NOBODY);
     const answers = paths.map((path) => get(path));
-    await expect.poll(waiting).toEqual({ ...NOBODY, [reason]: paths.length });
+    await expect.poll(waiting, SOON).toEqual({ ...NOBODY, [reason]: paths.length });
     open();
     const statuses = (await Promise.all(answers)).map(({ status }) => status);
     expect(statuses).toEqual(paths.map((path) => (path.startsWith('nobody') ? 404 : 200)));
@@ -85,7 +88,7 @@ describe('the requests that wait in the metrics', () => {
     const { get, waiting, open } = await start(unchanged);
     const [sprite = ''] = /preview-\w+\.jpg/.exec(await (await get('cam/preview.vtt')).text()) ?? [];
     const answer = get(`cam/${sprite}`);
-    await expect.poll(waiting).toEqual({ ...NOBODY, picture: 1 });
+    await expect.poll(waiting, SOON).toEqual({ ...NOBODY, picture: 1 });
     open();
     expect((await answer).status).toBe(200);
     expect(await waiting()).toEqual(NOBODY);
@@ -95,10 +98,10 @@ describe('the requests that wait in the metrics', () => {
     const { get, waiting } = await start(asked);
     const leaving = new AbortController();
     const answer = get('cam.m3u8', { signal: leaving.signal });
-    await expect.poll(waiting).toEqual({ ...NOBODY, callback: 1 });
+    await expect.poll(waiting, SOON).toEqual({ ...NOBODY, callback: 1 });
     leaving.abort();
     await expect(answer).rejects.toThrow();
-    await expect.poll(waiting).toEqual(NOBODY);
+    await expect.poll(waiting, SOON).toEqual(NOBODY);
   });
 
   it('are not those that are refused', async () => {
@@ -110,7 +113,7 @@ describe('the requests that wait in the metrics', () => {
       incidents: { ...pluginOptions().incidents, fault: () => {} },
     }));
     const answer = get('cam.m3u8');
-    await expect.poll(waiting).toEqual({ ...NOBODY, callback: 1 });
+    await expect.poll(waiting, SOON).toEqual({ ...NOBODY, callback: 1 });
     open();
     expect((await answer).status).toBe(500);
     expect(await waiting()).toEqual(NOBODY);
