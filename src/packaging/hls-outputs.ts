@@ -6,6 +6,7 @@ import type { MediaSink } from '../media/packet.ts';
 import { afterlifeMs } from './afterlife.ts';
 import { HlsPackager, type HlsPackagerOptions } from './hls-packager.ts';
 import type { PackagingFigures } from './packaging-figures.ts';
+import type { StoreAction } from './rendition.ts';
 import type { StreamState } from './rendition-state.ts';
 import type { PlaylistFiles, StreamJournal } from './segment-store.ts';
 import { MEDIA_PLAYLIST, offeredVariants, playlistName } from './variants.ts';
@@ -43,7 +44,7 @@ export interface HlsOutputsOptions extends Pick<HlsPackagerOptions, 'clock' | 's
   readonly prepare?: (stream: Stream, packager: HlsPackager) => PreparingSink;
   /** A playlist has changed. */
   readonly onListed: (stream: Stream) => void;
-  readonly onStoreError: (stream: Stream, error: unknown, uri: string) => void;
+  readonly onStoreError: (stream: Stream, error: unknown, uri: string, action: StoreAction) => void;
 }
 
 /** A sink that may take a while. */
@@ -137,7 +138,7 @@ export class HlsOutputs {
         void this.#options.playlistFiles?.deletePlaylist(`${folder}/${playlistName(name)}`);
         this.#writePlaylists(stream, packager);
       },
-      onStoreError: (error, uri) => onStoreError(stream, error, uri),
+      onStoreError: (error, uri, action) => onStoreError(stream, error, uri, action),
       figures: this.#options.figures,
     });
     this.#packagers.set(stream, packager);

@@ -87,16 +87,23 @@ export class HlsPackager implements MediaSink {
   /** Decode time of the newest picture; not a number when the next distance means nothing. */
   #lastPicture: Ticks = Number.NaN;
   #forcedCuts = 0;
+  #storeErrors = 0;
   #observer: CutObserver | null = null;
 
   constructor(options: HlsPackagerOptions) {
-    this.#options = options;
+    this.#options = {
+      ...options,
+      onStoreError: (error, uri, action) => {
+        this.#storeErrors++;
+        options.onStoreError(error, uri, action);
+      },
+    };
     this.#maxBytes = options.maxBytes;
     this.#segmenter = new Segmenter(
       ticksFromSeconds(options.segmentDuration),
       longestSegment(options.maxSegmentDuration),
     );
-    this.#rendition = new Rendition(options);
+    this.#rendition = new Rendition(this.#options);
     const newest = options.resume?.segments.at(-1);
     this.#anchor = new WallAnchor(newest && newest.programDateTime + msFromTicks(newest.duration));
     if (options.resume !== null) {
@@ -124,6 +131,11 @@ export class HlsPackager implements MediaSink {
   /** Seconds; null before the first segment. */
   get targetDuration(): number | null {
     return this.#targetDuration;
+  }
+
+  /** Segments of any rendition that could not be stored or not deleted. */
+  get storeErrors(): number {
+    return this.#storeErrors;
   }
 
   /** The tracks that the segments carry. */

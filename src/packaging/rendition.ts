@@ -12,6 +12,9 @@ import type { SegmentStore } from './segment-store.ts';
 /** What may wait for the store; when it hangs, later segments are lost rather than filling the memory. */
 const MAX_UNSTORED_BYTES = 64 * 1024 * 1024;
 
+/** What the store was to do with a segment. */
+export type StoreAction = 'put' | 'delete';
+
 export interface RenditionOptions {
   readonly clock: Clock;
   readonly store: SegmentStore;
@@ -21,7 +24,7 @@ export interface RenditionOptions {
   /** EXT-X-DISCONTINUITY-SEQUENCE of the first segment. Small: hls.js uses it as an array index. */
   readonly firstDiscontinuitySequence: number;
   /** A segment could not be stored and is not listed, or could not be deleted. */
-  readonly onStoreError: (error: unknown, uri: string) => void;
+  readonly onStoreError: (error: unknown, uri: string, action: StoreAction) => void;
   /** What was listed before a restart, whose segments the store has; null for a new rendition. */
   readonly resume: RenditionState | null;
   /**
@@ -240,7 +243,7 @@ export class Rendition {
     this.#lost++;
     this.#figures.segmentsLost++;
     this.#figures.storeErrors++;
-    this.#options.onStoreError(error, uri);
+    this.#options.onStoreError(error, uri, 'put');
   }
 
   async #delete(uri: string): Promise<void> {
@@ -249,7 +252,7 @@ export class Rendition {
       await store.delete(storePrefix + uri);
     } catch (error) {
       this.#figures.storeErrors++;
-      onStoreError(error, uri);
+      onStoreError(error, uri, 'delete');
     }
   }
 }

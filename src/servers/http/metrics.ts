@@ -258,6 +258,12 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
     stream,
     () => each(({ segmentsLost }) => segmentsLost),
   );
+  counter(
+    'sluice_stream_store_errors_total',
+    'Segments of any rendition that could not be stored or not deleted.',
+    stream,
+    () => each(({ storeErrors }) => storeErrors),
+  );
   gauge(
     'sluice_stream_queued_bytes',
     'Bytes held back to order tracks and to find all of them.',

@@ -12,12 +12,13 @@ export interface StreamFigures extends IngestFigures {
   /** Bits per second. */
   readonly bitrate: number;
   readonly frameRate: number | null;
-  /** Seconds, as all that follow but the last five. */
+  /** Seconds, as all that follow but the last six. */
   readonly keyframeInterval: number | null;
   readonly segmentDuration: number | null;
   readonly targetDuration: number | null;
   readonly lateness: number | null;
   readonly segmentsLost: number;
+  readonly storeErrors: number;
   readonly queuedBytes: number;
   readonly health: StreamView['health'];
   readonly warnings: readonly string[];
@@ -45,6 +46,7 @@ export function streamFigures(
     targetDuration,
     lateness: newest?.lateness ?? null,
     segmentsLost: packager?.rendition.lost ?? 0,
+    storeErrors: packager?.storeErrors ?? 0,
     queuedBytes,
     health,
     warnings: warnings.map(({ code }) => code),

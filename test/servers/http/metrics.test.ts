@@ -5,7 +5,7 @@ import { type StreamFigures, streamFigures } from '../../../src/servers/http/str
 import { viewStream } from '../../../src/servers/http/stream-view.ts';
 import { pluginOptions } from '../../support/plugin-options.ts';
 import { readExposition } from '../../support/prometheus-text.ts';
-import { readClip, Studio } from '../../support/publish-clip.ts';
+import { readClip, repeated, Studio } from '../../support/publish-clip.ts';
 
 function sources(change: Partial<MetricsSources> = {}): MetricsSources {
   const { version, metrics, counters } = pluginOptions();
@@ -75,11 +75,25 @@ describe('the metrics', () => {
     expect(Math.abs(of('sluice_stream_lateness_seconds') ?? 9)).toBeLessThan(0.2);
     expect(of('sluice_stream_queued_bytes')).toBeGreaterThan(0);
     expect(of('sluice_stream_segments_lost_total')).toBe(0);
+    expect(of('sluice_stream_store_errors_total')).toBe(0);
     expect(of('sluice_stream_bitrate_bits_per_second')).toBeGreaterThan(10_000);
     expect(of('sluice_stream_health')).toBe(1);
     expect(of('sluice_stream_warning', { code: 'gaps' })).toBe(1);
     expect(value('sluice_streams', { state: 'live' })).toBe(1);
     expect(value('sluice_streams', { state: 'ended' })).toBe(0);
+  });
+
+  it('show how often the store failed a stream', async () => {
+    const studio = new Studio();
+    studio.store.failingPuts = 1;
+    studio.store.failingDeletes = 2;
+    await studio.publish(repeated(readClip('h264_aac'), 5));
+    const view = viewStream(studio.stream, studio.packager, NOTHING, studio.clock.now(), 'live');
+    const cam = streamFigures(studio.stream, studio.packager, view ?? expect.unreachable('no stream'));
+    const { value } = await scrape({ streams: () => [cam, { ...cam, name: 'other', storeErrors: 0 }] });
+    const of = (name: string) => value('sluice_stream_store_errors_total', { app: 'live', name });
+    expect([of('test'), of('other')]).toEqual([3, 0]);
+    expect(value('sluice_stream_segments_lost_total', { app: 'live', name: 'test' })).toBe(1);
   });
 
   it('have series of streams that exist now only', async () => {
