@@ -375,11 +375,14 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       isOpen: (app) => this.#gatekeeper.isOpen(app),
       figures: this.#figures,
       onListed: (stream) => {
-        this.#reporter.segmentListed(stream);
+        if (this.#outputOf(stream)?.losesSegments === false) this.#reporter.segmentStored();
         this.#streamHooks.segmentListed(stream);
       },
       prepare: (stream, packager) => this.#transcoding.prepare(stream, packager),
-      onStoreError: (stream, error, uri) => this.#reporter.segmentLost(stream, error, uri),
+      onStoreError: (stream, error, uri, action) => {
+        if (action === 'put') this.#reporter.segmentLost(stream, error, uri);
+        else this.#segmentStays(stream, error, uri);
+      },
     });
     this.#outputs = outputs;
     const { waiting, ended } = restoreStreams(storage.states, {
@@ -393,6 +396,17 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     outputs.settingsChanged();
     storage.startCleaning((name) => outputs.holds(name));
     return waiting;
+  }
+
+  /** Files that cannot be deleted are tried again by the cleaning. */
+  #segmentStays({ path: stream }: Stream, error: unknown, segment: string): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#crowd.note({
+      level: 'warn',
+      kind: 'segment not deleted',
+      fields: { stream, segment, code: 'SLUICE_STORE_FAILED', reason },
+      message: 'an old segment could not be deleted',
+    });
   }
 
   #viewed(): [Stream, StreamView][] {

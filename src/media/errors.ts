@@ -72,6 +72,8 @@ export const ERRORS = {
   SLUICE_SHUTTING_DOWN: 'The gateway is shutting down, or the stream was ended here. Connect again later.',
   SLUICE_STORE_BUSY:
     'The disk does not keep up or does not answer. Look for a failing device or a hanging network file system.',
+  SLUICE_STORE_FAILED:
+    'The disk is full, read-only or broken. Make room in storage.directory, or see to the disk and its rights: df, dmesg.',
   SLUICE_STORE_FULL:
     'The segment store has reached its configured size. Raise it, or keep fewer or shorter segments.',
   SLUICE_STORE_UNUSABLE:

@@ -20,6 +20,7 @@ export interface Warning {
     | 'frames-missing'
     | 'keyframe-interval-long'
     | 'keyframe-interval-uneven'
+    | 'segments-lost'
     | 'segments-without-keyframe'
     | 'track-converted'
     | 'track-not-converted'

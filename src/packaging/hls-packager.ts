@@ -138,6 +138,11 @@ export class HlsPackager implements MediaSink {
     return this.#storeErrors;
   }
 
+  /** The newest segments of a rendition could not be stored. */
+  get losesSegments(): boolean {
+    return this.#rendition.isLosing || [...this.#aligned.values()].some(({ current }) => current?.isLosing);
+  }
+
   /** The tracks that the segments carry. */
   carries(track: Track): boolean {
     return track === this.#video || track === this.#audio;
@@ -152,6 +157,7 @@ export class HlsPackager implements MediaSink {
       segmentDuration: this.#options.segmentDuration,
       targetDuration: this.#targetDuration,
       forcedCuts: this.#forcedCuts,
+      losesSegments: this.losesSegments,
     });
   }
 

@@ -18,11 +18,21 @@ export interface PackagingState {
   readonly segmentDuration: number;
   readonly targetDuration: number | null;
   readonly forcedCuts: number;
+  /** Segments cannot be stored now. */
+  readonly losesSegments: boolean;
 }
 
 export function packagingWarnings(state: PackagingState): Warning[] {
   const warnings: Warning[] = [];
   const { keyframeInterval: interval, segmentDuration, targetDuration, forcedCuts } = state;
+  if (state.losesSegments) {
+    warnings.push({
+      code: 'segments-lost',
+      severity: 'problem',
+      message: 'Segments cannot be stored and are lost, so viewers miss them. The encoder is not at fault.',
+      fix: 'Make room where the gateway keeps segments (storage.directory, storage.maxBytes), or see to its disk. Its log says what is wrong.',
+    });
+  }
   if (interval !== null && interval > segmentDuration * TOLERATED) {
     const behind =
       targetDuration === null ? '' : ` and viewers are about ${targetDuration * PLAYER_DISTANCE} s behind`;

@@ -71,6 +71,8 @@ export class Rendition {
   #unstoredBytes = 0;
   #newest: ListedFigures | null = null;
   #lost = 0;
+  /** The newest segment is. */
+  #isLosing = false;
   /** Store writes in order. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -127,6 +129,11 @@ export class Rendition {
   /** Segments that could not be stored, and never were in the playlist. */
   get lost(): number {
     return this.#lost;
+  }
+
+  /** Whether the newest segment that was to be stored could not be. */
+  get isLosing(): boolean {
+    return this.#isLosing;
   }
 
   /** The variant to offer, measured; null before the first segment. `uri` is that of its media playlist. */
@@ -212,6 +219,7 @@ export class Rendition {
     } finally {
       this.#unstoredBytes -= bytes;
     }
+    this.#isLosing = false;
     const numbers = number(segment);
     if (numbers === null) {
       listed(null);
@@ -241,6 +249,7 @@ export class Rendition {
 
   #lose(error: unknown, uri: string): void {
     this.#lost++;
+    this.#isLosing = true;
     this.#figures.segmentsLost++;
     this.#figures.storeErrors++;
     this.#options.onStoreError(error, uri, 'put');

@@ -1,12 +1,12 @@
 import type { EventEmitter } from 'node:events';
 import type { Stream } from '../live/stream.ts';
 import type { Clock } from '../media/clock.ts';
-import { SluiceError } from '../media/errors.ts';
 import type { Epoch } from '../media/packet.ts';
 import type { Track } from '../media/track.ts';
 import type { Warning } from '../media/warning.ts';
 import type { TrackConversion } from '../transcode/conversion/conversion.ts';
 import type { LadderEvent } from '../transcode/ladder/ladder-options.ts';
+import { StoreOutage } from './store-outage.ts';
 
 /** Publishers may come, go and change as fast as they like. */
 const LINE_INTERVAL_MS = 1000;
@@ -19,7 +19,7 @@ export interface GatewayEvents {
   grace: [stream: StreamIdentity];
   /** The stream is over: its playlist has ENDLIST. */
   ended: [stream: StreamIdentity];
-  /** Something to change at the encoder; once per stream and code. */
+  /** Something to change, at the encoder in most cases; once per stream and code. */
   warning: [stream: StreamIdentity & { readonly warning: Warning }];
   /** A rendition of the ladder began, failed, was left out … The source is not affected. */
   rendition: [stream: StreamIdentity & { readonly event: LadderEvent }];
@@ -51,7 +51,7 @@ export class StreamReporter {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #events: EventEmitter<GatewayEvents>;
-  readonly #lostSegments = new WeakMap<Stream, number>();
+  readonly #outage: StoreOutage;
   /** By stream's path and message: a name that is published again and again is a new stream each time. */
   readonly #recent = new Map<string, RecentLine>();
   readonly #warned = new WeakMap<Stream, Set<string>>();
@@ -62,6 +62,7 @@ export class StreamReporter {
     this.#clock = clock;
     this.#log = log;
     this.#events = events;
+    this.#outage = new StoreOutage(clock, log);
   }
 
   stateChanged(stream: Stream): void {
@@ -145,24 +146,13 @@ export class StreamReporter {
   }
 
   segmentLost(stream: Stream, error: unknown, uri: string): void {
-    const lost = (this.#lostSegments.get(stream) ?? 0) + 1;
-    this.#lostSegments.set(stream, lost);
     this.#events.emit('storeError', { ...identity(stream), error });
-    // One line when it begins, one when it is over.
-    if (lost > 1) return;
-    const code = error instanceof SluiceError ? error.code : 'SLUICE_STORE_FAILED';
-    const reason = error instanceof Error ? error.message : String(error);
-    this.#log.error(
-      { stream: stream.path, segment: uri, code, reason },
-      'a segment could not be stored and is lost; the stream goes on',
-    );
+    this.#outage.segmentLost(stream, error, uri);
   }
 
-  segmentListed(stream: Stream): void {
-    const lost = this.#lostSegments.get(stream) ?? 0;
-    if (lost === 0) return;
-    this.#lostSegments.delete(stream);
-    this.#log.info({ stream: stream.path, lost }, 'segments can be stored again');
+  /** Of any stream. */
+  segmentStored(): void {
+    this.#outage.segmentStored();
   }
 
   /** Reports what was not reported of this stream before. */
@@ -175,10 +165,12 @@ export class StreamReporter {
     for (const warning of warnings) {
       if (warned.has(warning.code)) continue;
       warned.add(warning.code);
+      this.#events.emit('warning', { ...identity(stream), warning });
+      // The store has its own line, one for all streams.
+      if (warning.code === 'segments-lost') continue;
       const fields = { stream: stream.path, code: warning.code, fix: warning.fix };
       if (warning.severity === 'notice') this.#log.info(fields, warning.message);
       else this.#log.warn(fields, warning.message);
-      this.#events.emit('warning', { ...identity(stream), warning });
     }
   }
 

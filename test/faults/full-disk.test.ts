@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { listStreams } from '../support/gateway.ts';
 import { rawRequest } from '../support/hls-validator/validator.ts';
 import { type PacedPublisher, publishPaced } from '../support/paced-publisher.ts';
 import { readClip, repeated } from '../support/publish-clip.ts';
 import { until } from '../support/until.ts';
 import { Viewer } from '../support/viewer.ts';
-import { type ChildGateway, type LogLine, startChild } from './support/child-gateway.ts';
+import { type ChildGateway, startChild } from './support/child-gateway.ts';
 
 // A gateway whose disk gets full while streams are live, and has room again.
 
@@ -20,8 +21,7 @@ const ROUNDS = 12;
 /** Of all streams together, while the disk is full. */
 const LOST = 4;
 const BLOCK_BYTES = 32 * 1024;
-const ERROR = 50;
-const BEGINS = 'a segment could not be stored and is lost; the stream goes on';
+const BEGINS = 'segments cannot be stored and are lost; the streams go on';
 const IS_OVER = 'segments can be stored again';
 
 /** Where segments are kept. */
@@ -85,9 +85,14 @@ async function fillAndEmpty(gateway: ChildGateway, disk: Disk): Promise<void> {
   for (const { viewer } of shows) viewer.validator.publisherAway(true);
   await until('the disk to be full for each', async () => {
     await disk.fill();
-    return shows.every(({ name }) => linesOf(gateway, name, BEGINS).length > 0);
+    const metrics = await gateway.metrics();
+    const lost = 'sluice_stream_segments_lost_total';
+    return NAMES.every((name) => (metrics.value(lost, { app: 'live', name }) ?? 0) > 0);
   });
   await until('some segments to be lost', async () => (await errorsOf(gateway)).lost >= LOST);
+  for (const { health, warnings } of await listStreams(`http://127.0.0.1:${gateway.httpPort}/`)) {
+    expect([health, warnings.map(({ code }) => code)]).toEqual(['poor', ['segments-lost']]);
+  }
   await until('nothing unfinished on the disk', async () => !(await files(disk)).some(isUnfinished));
   for (const { name, viewer } of shows) {
     for (const { uri, body } of viewer.segments) {
@@ -116,18 +121,22 @@ async function fillAndEmpty(gateway: ChildGateway, disk: Disk): Promise<void> {
 
   const { lost, failed } = await errorsOf(gateway);
   expect(failed).toBeGreaterThanOrEqual(lost);
-  const over = NAMES.flatMap((name) => linesOf(gateway, name, IS_OVER));
-  expect(over.map(({ stream }) => stream).sort()).toEqual(NAMES.map((name) => `live/${name}`));
-  expect(over.reduce((sum, { lost = 0 }) => sum + lost, 0)).toBe(lost);
-  const errors = gateway.log.filter(({ level }) => level >= ERROR);
-  expect(errors.map(({ stream }) => stream).sort()).toEqual(NAMES.map((name) => `live/${name}`));
-  for (const line of errors) {
-    expect(line).toMatchObject({
+  const views = await listStreams(`http://127.0.0.1:${gateway.httpPort}/`);
+  expect(views.map(({ health, warnings }) => [health, warnings])).toEqual(NAMES.map(() => ['good', []]));
+  // One line for all streams when it begins, and one when it is over.
+  expect(gateway.warnings).toEqual([
+    expect.objectContaining({
       code: 'SLUICE_STORE_FAILED',
       msg: BEGINS,
       reason: expect.stringContaining('ENOSPC'),
-    });
-  }
+      fix: expect.stringContaining('Make room'),
+    }),
+  ]);
+  const over = await until('the end of it in the log', () => {
+    const lines = gateway.log.filter(({ msg }) => msg === IS_OVER);
+    return lines.length > 0 && lines;
+  });
+  expect(over).toEqual([expect.objectContaining({ lost, streams: NAMES.length })]);
 
   // What is in memory of segments is those that are being made, one of each stream: not what was lost.
   const largest = Math.max(...shows.flatMap(({ viewer }) => viewer.segments.map(({ body }) => body.length)));
@@ -171,10 +180,6 @@ class Show {
     await this.viewer.leave();
     await this.#publisher.stop();
   }
-}
-
-function linesOf(gateway: ChildGateway, name: string, message: string): LogLine[] {
-  return gateway.log.filter(({ stream, msg }) => stream === `live/${name}` && msg === message);
 }
 
 /** Segments that were lost, and what else the store could not do with them. */

@@ -351,11 +351,32 @@ describe('the store', () => {
     expect(figures).toMatchObject({ segmentsLost: 1, storeErrors: 1, listing: { count: 14 } });
   });
 
+  it('that loses segments is what the stream warns of, until it takes one', async () => {
+    const studio = new Studio();
+    const codes = () => studio.warnings.map(({ code, severity }) => [code, severity]);
+    const tags = repeated(CLIP, 3);
+    const between = (from: number, to: number) =>
+      tags.flatMap((tag) => (tag.at >= from && tag.at < to ? [{ ...tag, at: tag.at - from }] : []));
+    const ingest = await studio.publish(between(0, 9000), { stay: true });
+    expect(codes()).toEqual([]);
+    studio.store.failingPuts = 2;
+    await studio.send(ingest, between(9000, 11_000));
+    expect(codes()).toEqual([['segments-lost', 'problem']]);
+    await studio.send(ingest, between(11_000, 13_000));
+    expect(codes()).toEqual([['segments-lost', 'problem']]);
+    await studio.send(ingest, between(13_000, 15_000));
+    expect(codes()).toEqual([]);
+    expect(studio.storeErrors).toEqual(['s-104.ts', 's-105.ts']);
+    await studio.end(ingest);
+    await studio.close();
+  });
+
   it('that cannot delete costs no segment and no DISCONTINUITY', async () => {
     const studio = new Studio();
     studio.store.failingDeletes = 1;
     await studio.publish(repeated(CLIP, 5));
     await studio.close();
+    expect(studio.warnings).toEqual([]);
     expect(studio.storeErrors).toEqual(['s-100.ts']);
     expect(studio.segments).toHaveLength(25);
     expect(discontinuous(studio)).toEqual([]);

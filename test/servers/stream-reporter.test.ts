@@ -10,10 +10,11 @@ function rig() {
   const fail = () => {
     throw new Error('nothing is wrong');
   };
+  const events = new EventEmitter<GatewayEvents>();
   const reporter = new StreamReporter(
     clock,
     { info: (fields, message) => lines.push([message, fields]), warn: fail, error: fail },
-    new EventEmitter<GatewayEvents>(),
+    events,
   );
   const registry = new StreamRegistry({
     clock,
@@ -29,12 +30,32 @@ function rig() {
     clock,
     reporter,
     registry,
+    events,
     /** Publishes and leaves at once. */
     visit: (name: string) =>
       registry.publish('live', name, { address: `${++publishers}`, encoder: null, dismiss: () => {} }).end(),
     lines: () => lines.splice(0),
   };
 }
+
+describe('the warnings of a stream', () => {
+  const fix = 'see to it';
+  it('are an event and a line each, once; lost segments have the line of the store', () => {
+    const { reporter, registry, events, lines } = rig();
+    const { stream } = registry.publish('live', 'cam', { address: '', encoder: null, dismiss: () => {} });
+    const told: string[] = [];
+    events.on('warning', ({ name, warning }) => told.push(`${name} ${warning.code}`));
+    lines();
+    for (let count = 0; count < 3; count++) {
+      reporter.checkWarnings(stream, [
+        { code: 'segments-lost', severity: 'problem', message: 'lost', fix },
+        { code: 'b-frames', severity: 'notice', message: 'reordered', fix },
+      ]);
+    }
+    expect(told).toEqual(['cam segments-lost', 'cam b-frames']);
+    expect(lines()).toEqual([['reordered', { stream: 'live/cam', code: 'b-frames', fix }]]);
+  });
+});
 
 describe('the lines of a stream', () => {
   it('that comes and goes all the time are one of a kind per second, with their number', () => {

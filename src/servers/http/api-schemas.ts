@@ -40,7 +40,7 @@ const warningSchema = z
     message: z.string().describe('What is wrong.'),
     fix: z.string().describe('What to do, with the menu path where there is one.'),
   })
-  .describe('Something to change at the encoder.');
+  .describe('Something to change, at the encoder in most cases.');
 
 const publisherSchema = z
   .object({
@@ -95,7 +95,7 @@ const streamSchema = z
     health: z
       .enum(['good', 'fair', 'poor'])
       .describe(
-        'The verdict on what the encoder sends: poor when viewers suffer, fair when they notice something.',
+        'The verdict on what the encoder sends and what becomes of it: poor when viewers suffer, fair when they notice something.',
       ),
     tracks: z.array(trackSchema),
     renditions: z.array(renditionSchema).describe('Those of the ladder; the source is not among them.'),

@@ -270,10 +270,10 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
     stream,
     () => each(({ queuedBytes }) => queuedBytes),
   );
-  gauge('sluice_stream_health', 'What the encoder sends: 0 good, 1 fair, 2 poor.', stream, () =>
+  gauge('sluice_stream_health', 'The verdict of the API: 0 good, 1 fair, 2 poor.', stream, () =>
     each(({ health }) => HEALTH[health]),
   );
-  gauge('sluice_stream_warning', '1 while there is this to change at the encoder.', [...stream, 'code'], () =>
+  gauge('sluice_stream_warning', '1 while there is this to change.', [...stream, 'code'], () =>
     eachBy('code', ({ warnings }) => Object.fromEntries(warnings.map((code) => [code, 1]))),
   );
 
