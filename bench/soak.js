@@ -9,7 +9,7 @@ import { readMetrics, sumOf } from './support/metrics.js';
 import { readOptions } from './support/options.js';
 import { cpuSeconds, descriptors, memory, noProcessStats } from './support/process-stats.js';
 import { report, skip } from './support/report.js';
-import { startGateway } from './support/servers.js';
+import { SHIPPED_MALLOC, startGateway } from './support/servers.js';
 
 const SAMPLE_MS = 1000;
 const PROGRESS_SECONDS = 30;
@@ -28,6 +28,7 @@ const options = readOptions({
   churn: 10,
   'warm-up': 10,
   storage: 'memory',
+  malloc: 'shipped',
   report: 'soak-report.html',
 });
 
@@ -56,7 +57,11 @@ async function main() {
   }
   const validator = compileValidator();
   // Of its own process group: Ctrl-C is to end the load first.
-  const gateway = await startGateway({ detached: true, settings: { SLUICE_STORAGE_TYPE: options.storage } });
+  const settings = {
+    SLUICE_STORAGE_TYPE: options.storage,
+    ...(options.malloc === 'shipped' && SHIPPED_MALLOC),
+  };
+  const gateway = await startGateway({ detached: true, settings });
   try {
     state.idle = await settled(gateway, 0);
     const threads = await startLoad(gateway, validator.file, state);

@@ -28,6 +28,13 @@ function endOn(signal, code) {
   });
 }
 
+/** What Dockerfile and deploy/sluice.service set for glibc. */
+export const SHIPPED_MALLOC = {
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+  MALLOC_ARENA_MAX: '2',
+};
+
 /**
  * @typedef {object} Server
  * @property {number} pid

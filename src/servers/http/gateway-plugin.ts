@@ -59,15 +59,15 @@ export function gatewayPlugin(options: GatewayPluginOptions): FastifyPluginAsync
         countRequests(scope, counters, (url) =>
           PLAYLIST.test(url) ? 'playlist' : PICTURE.test(url) ? 'picture' : 'segment',
         );
-        scope.addHook('onRequest', (request, _reply, done) => {
+        scope.addHook('onRequest', (request, reply, done) => {
+          reply.header('cross-origin-resource-policy', 'cross-origin').header('timing-allow-origin', '*');
           const restored = restoring();
           if (restored === null) done();
           else void waiting.hold(request, 'restart', restored).then(() => done());
         });
-        scope.addHook('onSend', async (request, reply) => {
+        scope.addHook('onSend', (request, reply, _payload, done) => {
           if (reply.statusCode === 404) incidents.missing(request.ip);
-          reply.header('cross-origin-resource-policy', 'cross-origin').header('timing-allow-origin', '*');
-          return undefined;
+          done();
         });
         hlsRoutes(scope, { ...hls, defaultApp, waiting, ...(files && { files }) });
       });

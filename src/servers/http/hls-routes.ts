@@ -9,7 +9,7 @@ import { MEDIA_PLAYLIST, offeredVariants, renditionOf } from '../../packaging/va
 import { sendNotFound } from './errors.ts';
 import { hlsAddresses } from './hls-address.ts';
 import { type Rendered, render } from './rendered.ts';
-import { sendBody } from './send-body.ts';
+import { sendBody, sendBytes } from './send-body.ts';
 import type { WaitingRequests } from './waiting-requests.ts';
 
 export interface HlsRoutesOptions {
@@ -162,7 +162,7 @@ function sendPlaylist(
   if (matches(request, etag)) return reply.code(304).send();
   reply.type(PLAYLIST_TYPE);
   if (gzip) reply.header('content-encoding', 'gzip');
-  return reply.send(gzip ? rendered.gzip : rendered.text);
+  return sendBytes(reply, [gzip ? rendered.gzip : rendered.text]);
 }
 
 function sendSegment(request: FastifyRequest, reply: FastifyReply, body: SegmentBody, name: string) {

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { SegmentBody } from '../../media/segment-body.ts';
 
@@ -10,12 +10,30 @@ export function sendBody(
   start: number,
   end: number,
 ): FastifyReply {
-  reply.header('content-length', end - start);
   // HTTP/2 has queues of its own, and nothing tells when they have let go of memory.
-  if (request.raw.httpVersionMajor > 1) return reply.send(body.copyOut().subarray(start, end));
-  const stream = new PiecesStream(body.pieces(start, end));
+  if (request.raw.httpVersionMajor > 1) return sendBytes(reply, [body.copyOut().subarray(start, end)]);
+  const pieces = body.pieces(start, end);
   releaseWhenSent(request, reply, body);
-  return reply.send(stream);
+  return sendBytes(reply, pieces);
+}
+
+/**
+ * Sends bytes that are all there, with one call into the kernel, and as they are: `onSend` hooks of an app do not see them.
+ * Without what Fastify does for those, 200 viewers cost a seventh less.
+ */
+export function sendBytes(reply: FastifyReply, pieces: readonly Uint8Array[]): FastifyReply {
+  const { raw } = reply.hijack();
+  reply.header(
+    'content-length',
+    pieces.reduce((sum, { length }) => sum + length, 0),
+  );
+  // Fastify's type allows numbers where Node's does not; none of ours is one but Content-Length.
+  raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
+  raw.cork?.();
+  for (const piece of pieces) raw.write(piece);
+  raw.end();
+  raw.uncork?.();
+  return reply;
 }
 
 /** Until the kernel has the last byte, or the socket is closed, the memory is still read from. */
@@ -39,43 +57,4 @@ function releaseWhenSent(
   raw.once('finish', release);
   // Not that of the response: one that waits behind others on its connection has none.
   socket.setMaxListeners(0).once('close', release);
-}
-
-/** As sockets and responses can be; what else is a stream may not. */
-interface Corkable {
-  cork?(): void;
-  uncork?(): void;
-}
-
-/**
- * Bytes that are all there, in pieces. A response gets them at once, with one call into the kernel: they take no more
- * memory when they wait in it. Like any other stream they would go one by one, each with a turn of the event loop.
- */
-class PiecesStream extends Readable {
-  #pieces: readonly Uint8Array[];
-
-  constructor(pieces: readonly Uint8Array[]) {
-    super();
-    this.#pieces = pieces;
-  }
-
-  override pipe<T extends NodeJS.WritableStream & Corkable>(
-    target: T,
-    { end = true }: { end?: boolean | undefined } = {},
-  ): T {
-    target.cork?.();
-    for (const piece of this.#pieces) target.write(piece);
-    this.#pieces = [];
-    if (end) target.end();
-    target.uncork?.();
-    // Who waits for the end of this stream hears of it.
-    this.resume();
-    return target;
-  }
-
-  override _read(): void {
-    for (const piece of this.#pieces) this.push(piece);
-    this.#pieces = [];
-    this.push(null);
-  }
 }
