@@ -37,7 +37,10 @@ export interface Gateway extends EventEmitter<GatewayEvents> {
    * @throws SluiceError SLUICE_CONFIG_INVALID; the old settings stay
    */
   reconfigure(config: ConfigInput): ConfigChanges;
-  /** Fastify plugin with everything under a prefix of your app: `await app.register(gateway.plugin, { prefix })`. */
+  /**
+   * Fastify plugin with everything under a prefix of your app: `await app.register(gateway.plugin, { prefix })`. Your hooks
+   * hold for it too, but for `onSend`: playlists and segments go out as they are.
+   */
   readonly plugin: FastifyPluginAsync;
   /** The streams as `/api/streams` shows them, and who publishes them. */
   streams(): StreamView[];
