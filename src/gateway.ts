@@ -389,7 +389,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       outputs,
       registry: this.#registry,
       graceMs: (app) => this.#settings.of(app).publish.graceWindow * 1000,
-      now: systemClock.now(),
+      now: Date.now(),
     });
     for (const stream of ended) this.#retire(stream);
     // What was open when the last process wrote it may not be any more.

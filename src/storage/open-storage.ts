@@ -25,7 +25,7 @@ export interface StorageOptions {
   /** Seconds. */
   readonly maxAge: number;
   readonly clock: Clock;
-  /** The system clock, by which files have their times; it may step. */
+  /** The system clock, by which files have their times and which the next process has too; it may step. */
   readonly systemTime: () => EpochMs;
   /**
    * This process is alone with the directory from here on. Nothing is read yet, so that it can listen before viewers
@@ -64,17 +64,17 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
 
 /** Without a directory nothing is remembered; with one only the numbers are. */
 async function openMemory(options: StorageOptions): Promise<Storage> {
-  const { directory, maxBytes, clock, log, onOwned } = options;
+  const { directory, maxBytes, clock, systemTime, log, onOwned } = options;
   const files = directory === undefined ? null : stateFiles(directory, clock, log);
   const settled = async () => files?.settled();
   await onOwned?.();
   return {
     store: new MemoryStore(maxBytes ?? null),
     persistent: false,
-    journal: files,
+    journal: files && dated(files, systemTime),
     playlistFiles: null,
     queuedBytes: () => 0,
-    states: files === null ? [] : await loadStates(files, clock),
+    states: files === null ? [] : await loadStates(files, systemTime()),
     startCleaning: () => {},
     settled,
     release: settled,
@@ -112,7 +112,8 @@ async function openLocked(
     onPlaylistError: (path, error) =>
       log.warn({ path, reason: reasonOf(error) }, 'a playlist file cannot be written'),
   });
-  const states = (await loadStates(files, clock)).map((state) => withoutLost(state, store));
+  const journal = dated(files, systemTime);
+  const states = (await loadStates(files, systemTime())).map((state) => withoutLost(state, store));
   // A killed process may have left as much as is allowed, and new segments must not wait for its age.
   const crowded = () => maxBytes !== undefined && store.bytes > maxBytes / 2;
   let cancelSweep = () => {};
@@ -125,8 +126,8 @@ async function openLocked(
     persistent: true,
     journal: {
       // After the release the files are the next process's, and a stream that ends here must not overwrite them.
-      save: async (folder, state) => (released ? undefined : files.save(folder, state)),
-      remove: async (folder) => (released ? undefined : files.remove(folder)),
+      save: async (folder, state) => (released ? undefined : journal.save(folder, state)),
+      remove: async (folder) => (released ? undefined : journal.remove(folder)),
     },
     playlistFiles: store,
     queuedBytes: () => store.waitingBytes,
@@ -179,10 +180,18 @@ function stateFiles(directory: string, clock: Clock, log: StorageOptions['log'])
   });
 }
 
-async function loadStates(files: StateFiles, clock: Clock): Promise<StreamState[]> {
+/** Its dates are read by another process, which knows nothing of how this one's clock was set at its start. */
+function dated(files: StateFiles, systemTime: () => EpochMs): StreamJournal {
+  return {
+    save: (folder, state) => files.save(folder, { ...state, savedAt: systemTime() }),
+    remove: (folder) => files.remove(folder),
+  };
+}
+
+async function loadStates(files: StateFiles, now: EpochMs): Promise<StreamState[]> {
   const states: StreamState[] = [];
   for (const [folder, state] of await files.load()) {
-    if (clock.now() - state.savedAt > NUMBERS_KEPT_MS) await files.remove(folder);
+    if (now - state.savedAt > NUMBERS_KEPT_MS) await files.remove(folder);
     else states.push(state);
   }
   return states;

@@ -5,7 +5,7 @@ import { secondsFromTicks } from '../media/time.ts';
 import type { StreamState } from '../packaging/rendition-state.ts';
 import { isSegmentFile } from './disk-inventory.ts';
 
-const VERSION = 2;
+const VERSION = 1;
 const FILE = /^\{"version":(\d{1,9}),"sha256":"([0-9a-f]{64})","state":(.*)\}\n?$/s;
 /** The last millisecond of the year 9999, which dates in playlists cannot pass. */
 const LAST_DATE = 253_402_300_799_999;
@@ -36,7 +36,10 @@ const rendition = z
     discontinuitySequence,
     segments: z.array(segment).max(MAX_SEGMENTS),
     ended: z.boolean(),
-    retired: z.array(z.strictObject({ uri, bytes, duration, until: epochMs })).max(MAX_SEGMENTS),
+    retired: z
+      // Files of the first builds have no durations here.
+      .array(z.strictObject({ uri, bytes, duration: duration.default(0), until: epochMs }))
+      .max(MAX_SEGMENTS),
     description: z.strictObject({
       codecs: z.array(z.string().regex(/^[A-Za-z0-9.]{1,64}$/)).max(16),
       resolution: z

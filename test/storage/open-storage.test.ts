@@ -35,7 +35,8 @@ async function writeStream(storage: Storage, state: StreamState = streamState())
   for (const { uri, bytes } of [...(state.rendition?.segments ?? []), ...(state.rendition?.retired ?? [])])
     await storage.store.put(`live@test/${uri}`, body(bytes));
   await storage.journal?.save('live@test', state);
-  return state;
+  // Whatever the state says of its date.
+  return { ...state, savedAt: NOW };
 }
 
 it('memory without a directory remembers nothing', async () => {
@@ -99,7 +100,7 @@ it('a damaged state is set aside with a warning, and the others are there', asyn
   const directory = await temporaryDirectory();
   const { open, log } = rig({ directory });
   const first = await open();
-  const other = streamState({ name: 'other', rendition: null });
+  const other = streamState({ name: 'other', rendition: null, savedAt: NOW });
   await writeStream(first);
   await first.journal?.save('live@other', other);
   await first.release();
@@ -128,6 +129,18 @@ it('numbers are forgotten after a day', async () => {
   expect(third.states).toEqual([]);
   await third.release();
   expect(await readdir(join(directory, 'state'))).toEqual([]);
+});
+
+it('states have the date of the clock that the next process has', async () => {
+  const { open, clock } = rig({ directory: await temporaryDirectory() });
+  const stepped = NOW + 3_600_000;
+  const first = await open({ systemTime: () => stepped });
+  await writeStream(first);
+  await first.release();
+  expect(clock.now()).toBe(NOW);
+  const second = await open({ systemTime: () => stepped });
+  expect(second.states.map(({ savedAt }) => savedAt)).toEqual([stepped]);
+  await second.release();
 });
 
 it('one process at a time; the next one hears when it is alone, before anything is read', async () => {

@@ -22,15 +22,17 @@ export function sendBody(
  * Without what Fastify does for those, 200 viewers cost a seventh less.
  */
 export function sendBytes(reply: FastifyReply, pieces: readonly Uint8Array[]): FastifyReply {
-  const { raw } = reply.hijack();
+  const { raw } = reply;
   reply.header(
     'content-length',
     pieces.reduce((sum, { length }) => sum + length, 0),
   );
   // Fastify's type allows numbers where Node's does not; none of ours is one but Content-Length.
   raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
+  // From here on there is no other answer.
+  reply.hijack();
   raw.cork?.();
-  for (const piece of pieces) raw.write(piece);
+  if (reply.request.method !== 'HEAD') for (const piece of pieces) raw.write(piece);
   raw.end();
   raw.uncork?.();
   return reply;
