@@ -19,6 +19,7 @@ const discontinuitySequence = z.number().int().min(0).max(0xffff_fffe);
 const uri = z.string().refine(isSegmentFile, 'is no name of a segment');
 
 const duration = z.number().positive().max(Number.MAX_SAFE_INTEGER);
+const retiredDuration = z.number().min(0).max(Number.MAX_SAFE_INTEGER).default(0);
 
 const segment = z.strictObject({
   mediaSequence: count,
@@ -38,7 +39,7 @@ const rendition = z
     ended: z.boolean(),
     retired: z
       // Files of the first builds have no durations here.
-      .array(z.strictObject({ uri, bytes, duration: duration.default(0), until: epochMs }))
+      .array(z.strictObject({ uri, bytes, duration: retiredDuration, until: epochMs }))
       .max(MAX_SEGMENTS),
     description: z.strictObject({
       codecs: z.array(z.string().regex(/^[A-Za-z0-9.]{1,64}$/)).max(16),

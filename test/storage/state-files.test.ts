@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { streamFolder } from '../../src/live/stream-name.ts';
+import type { StreamState } from '../../src/packaging/rendition-state.ts';
 import type { DiskFs } from '../../src/storage/disk-fs.ts';
 import { StateFiles } from '../../src/storage/state-files.ts';
 import { decodeState, encodeState } from '../../src/storage/state-schema.ts';
@@ -217,6 +218,18 @@ describe('a state', () => {
         expect(decodeState(encodeState(state), streamFolder(state.app, state.name))).toEqual(state);
       }),
     );
+  });
+
+  it('of a build that did not write how long old segments are is read, and what is written of it too', () => {
+    const { rendition } = streamState();
+    const old = {
+      ...streamState(),
+      rendition: { ...rendition, retired: [{ uri: 'r-1.ts', bytes: 1, until: 1 }] },
+    };
+    const state = decodeState(encodeState(old as unknown as StreamState), streamFolder('live', 'test'));
+    if (typeof state === 'string') throw new Error(state);
+    expect(state.rendition?.retired).toEqual([{ uri: 'r-1.ts', bytes: 1, duration: 0, until: 1 }]);
+    expect(decodeState(encodeState(state), streamFolder('live', 'test'))).toEqual(state);
   });
 
   const good = streamState();
