@@ -139,7 +139,15 @@ async function fillAndEmpty(gateway: ChildGateway, disk: Disk): Promise<void> {
   expect(over).toEqual([expect.objectContaining({ lost, streams: NAMES.length })]);
 
   // What is in memory of segments is those that are being made, one of each stream: not what was lost.
-  const largest = Math.max(...shows.flatMap(({ viewer }) => viewer.segments.map(({ body }) => body.length)));
+  // The newest may be listed and still on its way to the viewer.
+  const lengths = await until('all that is listed to be fetched', () => {
+    try {
+      return shows.flatMap(({ viewer }) => viewer.segments.map(({ body }) => body.length));
+    } catch {
+      return false;
+    }
+  });
+  const largest = Math.max(...lengths);
   const making = NAMES.length * (largest + BLOCK_BYTES);
   await until('the memory of lost segments to be free', async () => (await mediaMemory(gateway)) <= making);
   await gateway.expectLevel(before, { held: 4e6, resident: 48e6, withinMs: 15_000 });
