@@ -10,6 +10,7 @@ const PROOFS = [
   'test/interop/h264-still.test.ts',
   'test/interop/keyframe-interval.test.ts',
   'test/interop/ladder-kill.test.ts',
+  'test/interop/containers.test.ts',
   'test/browser/ladder.test.ts',
   'test/browser/slate.test.ts',
   'test/browser/quality-menu.test.ts',

@@ -19,14 +19,14 @@ const SETTLE_MS = 15_000;
 const MAX_KEPT_PROBLEMS = 200;
 
 const options = readOptions({
-  minutes: 60,
+  minutes: 80,
   publishers: 50,
   mbps: 2.5,
   viewers: 20,
   slow: 4,
   validated: 4,
   churn: 10,
-  'warm-up': 10,
+  'warm-up': 20,
   storage: 'memory',
   malloc: 'shipped',
   report: 'soak-report.html',
@@ -144,7 +144,7 @@ async function watchOver(gateway, state, signal) {
         rss: memory(gateway.pid).rss,
         fds: descriptors(gateway.pid),
         cpu: ((cpu - last.cpu) / ((at - last.at) / 1000)) * 100,
-        retained: await retainedMb(gateway.httpPort),
+        ...(await mediaMb(gateway.httpPort)),
         problems: counts.viewers + counts.validator + counts.publishers + counts.gateway,
         late: load.late,
         reconnects: load.reconnects,
@@ -158,9 +158,17 @@ async function watchOver(gateway, state, signal) {
   }
 }
 
-/** Media that the gateway holds in MB, or null where it does not tell. */
-async function retainedMb(httpPort) {
-  const bytes = sumOf(await readMetrics(httpPort), 'sluice_store_bytes');
+/** What the gateway says of its media in MB: segments that are kept, and memory in use for them and for those in the making. */
+async function mediaMb(httpPort) {
+  const metrics = await readMetrics(httpPort);
+  const inUse = metrics?.filter(({ labels }) => labels.state === 'used');
+  return {
+    retained: inMb(sumOf(metrics, 'sluice_store_bytes')),
+    media: inMb(sumOf(inUse, 'sluice_media_memory_bytes')),
+  };
+}
+
+function inMb(bytes) {
   return bytes === null ? null : bytes / 1e6;
 }
 

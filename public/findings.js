@@ -1,5 +1,6 @@
 // @ts-check
 /** What the gateway found out about a stream: the graver first. */
+import { create } from './dom.js';
 
 /** @typedef {import('./gateway.js').Severity} Severity */
 /** @typedef {import('./gateway.js').Warning} Warning */
@@ -24,4 +25,12 @@ export function bySeverity(findings) {
 /** @param {readonly Warning[]} findings @returns {Severity} */
 export function worst(findings) {
   return bySeverity(findings)[0]?.severity ?? 'notice';
+}
+
+/** No line ends between the hyphen of a command's option and its name. @param {string} className @param {string} fix */
+export function fixLine(className, fix) {
+  const line = create('p', className);
+  const parts = fix.split(/(\s-\S+)/);
+  line.append(...parts.map((part, index) => (index % 2 === 1 ? create('span', 'option', part) : part)));
+  return line;
 }

@@ -3,7 +3,7 @@
 import { conditionOf } from './attention.js';
 import { BitrateGraph, rateText } from './bitrate-graph.js';
 import { create, setText } from './dom.js';
-import { bySeverity, severityName } from './findings.js';
+import { bySeverity, fixLine, severityName } from './findings.js';
 import { bytes, channels, codecName, duration, frameRate, NONE, sampleRate, seconds } from './format.js';
 import { renditionFindings, renditionText } from './renditions.js';
 
@@ -39,7 +39,7 @@ function findingItem(finding) {
   item.dataset.severity = finding.severity ?? 'warning';
   const text = create('div', 'finding-text');
   text.append(create('p', 'finding-message', finding.message));
-  if (finding.fix) text.append(create('p', 'finding-fix', finding.fix));
+  if (finding.fix) text.append(fixLine('finding-fix', finding.fix));
   item.append(create('span', 'finding-severity', severityName(finding)), text);
   return item;
 }

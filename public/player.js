@@ -1,7 +1,7 @@
 // @ts-check
 /** The page: ties the gateway's news, the player and the panels together. */
 import { byId, create, setText } from './dom.js';
-import { bySeverity, severityName, worst } from './findings.js';
+import { bySeverity, fixLine, severityName, worst } from './findings.js';
 import { bitrate, channels, codecName, duration, frameRate, NONE, sampleRate, seconds } from './format.js';
 import { Gateway, sameStream } from './gateway.js';
 import { ObsSettings } from './obs-settings.js';
@@ -283,7 +283,7 @@ function renderWarnings(stream) {
       const message = create('p', 'hint-message', item.message);
       message.prepend(create('span', 'hint-severity', severityName(item)), ' ');
       entry.append(message);
-      if (item.fix) entry.append(create('p', 'hint-fix', item.fix));
+      if (item.fix) entry.append(fixLine('hint-fix', item.fix));
       return entry;
     }),
   );

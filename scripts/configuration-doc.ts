@@ -15,10 +15,17 @@ export function configurationDoc(): string {
     'The file is watched: changes hold at once and nobody is dropped, except for options marked _restart_, which are',
     'reported in the log and wait for one. A file that does not parse changes nothing.',
     '',
-    'Lists in environment variables are separated by commas.',
+    'Variables that are marked (JSON) have JSON; other lists have commas, or are JSON when they begin with a bracket. A',
+    'variable stands in place of all that the file says of its option. JSON with a mistake stops the start.',
+    '',
+    '```sh',
+    'SLUICE_LADDER=720p,480p,audio',
+    `SLUICE_PUBLISH_KEYS='[{"name":"test","key":"sha256:fa5a61a4d9a1ef4a9ba60ae5d61b8b98ae0bc5a8f5f5b1a5ecfaf2a5b0cba3d4"}]'`,
+    `SLUICE_APPLICATIONS='{"studio":{"publish":{"allow":["192.0.2.0/24"],"takeover":"reject"}}}'`,
+    '```',
   ];
   let group: string | null = null;
-  for (const { key, variable, type, description, restart, secret, ...option } of OPTIONS) {
+  for (const { key, variable, notation, type, description, restart, secret, ...option } of OPTIONS) {
     const first = key.includes('.') ? (key.split('.')[0] ?? '') : 'general';
     if (first !== group) lines.push('', `## ${first}`);
     group = first;
@@ -26,7 +33,7 @@ export function configurationDoc(): string {
     const facts = [type, `default ${defaultOf(option.default)}`, ...marks];
     lines.push(
       '',
-      `**\`${key}\`** ${variable === null ? '' : `\`${variable}\` `}(${facts.join('; ')})  `,
+      `**\`${key}\`** \`${variable}\` ${notation === null ? '' : `(${notation}) `}(${facts.join('; ')})  `,
       description,
     );
   }

@@ -8,6 +8,7 @@ const PROGRAMS = {
   ffprobe: 'ffmpeg',
   chromium: 'chromium',
   nginx: 'nginx-light',
+  openssl: 'openssl',
   'gst-launch-1.0': 'gstreamer1.0-tools',
   rtmpdump: 'rtmpdump',
 };
@@ -31,9 +32,18 @@ function isInstalled(program) {
   return works('sh', ['-c', `command -v ${program}`]);
 }
 
+/** For RTMPS: built into nginx itself or, on Debian and Ubuntu, a module that is a package. */
+function nginxHasStream() {
+  const { stderr } = spawnSync('nginx', ['-V'], { encoding: 'utf8' });
+  return (
+    / --with-stream(?!\S)/.test(stderr ?? '') || existsSync('/usr/lib/nginx/modules/ngx_stream_module.so')
+  );
+}
+
 function missingPackages() {
   const packages = new Set();
   for (const [program, name] of Object.entries(PROGRAMS)) if (!isInstalled(program)) packages.add(name);
+  if (!nginxHasStream()) packages.add('libnginx-mod-stream');
   const gstreamer = isInstalled('gst-inspect-1.0');
   const elements = Object.keys(ELEMENTS).filter(
     (element) => !gstreamer || !works('gst-inspect-1.0', [element]),
@@ -57,7 +67,7 @@ if (missing.length > 0) {
     console.error(`The tests need programs that are not installed: ${missing.join(', ')}`);
     console.error(`On Debian or Ubuntu: sudo apt-get update && sudo apt-get ${install.join(' ')}`);
     console.error(
-      'Elsewhere install ffmpeg, Chromium, GStreamer (base, good, bad, ugly), rtmpdump and nginx.',
+      'Elsewhere install ffmpeg, Chromium, GStreamer (base, good, bad, ugly), rtmpdump, OpenSSL and nginx with its stream module.',
     );
     process.exit(1);
   }

@@ -8,13 +8,13 @@ import { type Flags, readFlags } from './cli-flags.ts';
 import { createCliLog } from './cli-log.ts';
 import { strayVariables } from './config/environment.ts';
 import { type ConfigSources, type LoadedConfig, loadConfig } from './config/load.ts';
+import { makeReload } from './config/reload.ts';
 import { NAME_RULE, settingsOf } from './config/schema.ts';
 import { createGateway, DEFAULT_APP } from './gateway.ts';
-import type { Gateway, GatewayAddress } from './gateway-interface.ts';
+import type { GatewayAddress } from './gateway-interface.ts';
 import { isStreamPath } from './live/stream-name.ts';
 import { SluiceError } from './media/errors.ts';
 import { multivariantPath } from './servers/http/hls-address.ts';
-import type { Logger } from './servers/stream-reporter.ts';
 import { VERSION } from './version.ts';
 
 const USAGE = `Usage: sluice [options]            start the gateway
@@ -33,6 +33,8 @@ const USAGE = `Usage: sluice [options]            start the gateway
   --version           the version, and nothing else
 
 Every option also comes from the environment: SLUICE_RTMP_PORT, SLUICE_HTTP_PORT, SLUICE_HOST, SLUICE_CONFIG …
+Lists have commas there, or are JSON; what is more than a list is JSON:
+  SLUICE_PUBLISH_KEYS='[{"name":"cam","key":"sha256:…"}]'
 All options: docs/configuration.md
 `;
 
@@ -83,8 +85,13 @@ async function start(flags: Flags): Promise<void> {
   process.stdout.write(startScreen(address, config.host, config.demo ? 'demo' : 'test'));
   if (flags.file !== null) {
     const { watchConfigFile } = await import('./config/watch.ts');
+    const reload = makeReload({
+      load: async () => (await load(flags)).config,
+      apply: (changed) => gateway.reconfigure(changed),
+      log,
+    });
     watchConfigFile(flags.file, {
-      onChange: () => void reload(flags, gateway, log),
+      onChange: () => void reload(),
       onError: (error) =>
         log.warn({ err: error }, 'the configuration file cannot be watched: changes need a restart'),
     });
@@ -102,21 +109,6 @@ async function start(flags: Flags): Promise<void> {
   };
   process.once('SIGTERM', shutDown);
   process.once('SIGINT', shutDown);
-}
-
-/** What is wrong in the file changes nothing. */
-async function reload(flags: Flags, gateway: Gateway, log: Logger): Promise<void> {
-  try {
-    const { live, restart } = gateway.reconfigure((await load(flags)).config);
-    if (live.length > 0) log.info({ options: live.join(' ') }, 'configuration changed');
-    if (restart.length > 0) {
-      log.warn({ options: restart.join(' ') }, 'these changes of the configuration need a restart');
-    }
-  } catch (error) {
-    const code = error instanceof SluiceError ? error.code : 'SLUICE_INTERNAL';
-    const reason = error instanceof Error ? error.message : String(error);
-    log.error({ code, reason }, 'the changed configuration is not valid; the old one stays');
-  }
 }
 
 function load({ file, options }: Flags): Promise<LoadedConfig> {
@@ -144,6 +136,7 @@ function checkName(name: string): void {
 function keyScreen(name: string): string {
   checkName(name);
   const key = newKey();
+  const hash = hashKey(key);
   return `
   Stream key for the encoder, shown only now:
 
@@ -154,7 +147,11 @@ function keyScreen(name: string): string {
     publish:
       keys:
         - name: ${name}
-          key: ${hashKey(key)}
+          key: ${hash}
+
+  Or, without a file, for the environment:
+
+    SLUICE_PUBLISH_KEYS='[{"name":"${name}","key":"${hash}"}]'
 
 `;
 }

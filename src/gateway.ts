@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import { pino } from 'pino';
 import { isInRanges } from './access/address-rules.ts';
 import { Gatekeeper } from './access/gatekeeper.ts';
-import { anybodyCanPublish } from './access/open-port.ts';
+import { openApplications } from './access/open-port.ts';
 import { type ConfigChanges, changesBetween } from './config/changes.ts';
 import { parseConfig } from './config/load.ts';
 import type { Config, ConfigInput } from './config/schema.ts';
@@ -15,16 +15,17 @@ import { IngestTotals } from './live/ingest-totals.ts';
 import type { Stream } from './live/stream.ts';
 import { StreamRegistry } from './live/stream-registry.ts';
 import { mediaBlocks } from './media/block-pool.ts';
-import { SluiceError } from './media/errors.ts';
+import { ERRORS, SluiceError } from './media/errors.ts';
 import { HlsOutputs } from './packaging/hls-outputs.ts';
 import type { HlsPackager } from './packaging/hls-packager.ts';
 import { PackagingFigures } from './packaging/packaging-figures.ts';
 import { restoreStreams } from './packaging/restore-streams.ts';
 import { endOrphans } from './processes/orphans.ts';
 import { CrowdLog } from './servers/crowd-log.ts';
+import { type ConnectionShares, descriptorLimit, shareDescriptors } from './servers/descriptors.ts';
 import type { ServerView } from './servers/http/api-schemas.ts';
 import { gatewayPlugin } from './servers/http/gateway-plugin.ts';
-import { listenHttp, makeHttpServer, stopListening } from './servers/http/http-server.ts';
+import { listenHttp, makeHttpServer, SUCCESSOR_LIFE_MS, stopListening } from './servers/http/http-server.ts';
 import { type HttpIncidents, httpIncidents } from './servers/http/incidents.ts';
 import { RequestCounters } from './servers/http/request-counters.ts';
 import { streamFigures } from './servers/http/stream-figures.ts';
@@ -33,6 +34,7 @@ import { watchMachine } from './servers/machine-watch.ts';
 import { processFigures } from './servers/process-figures.ts';
 import { startDemo } from './servers/rtmp/demo-publisher.ts';
 import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
+import { codeOfStoreError } from './servers/store-outage.ts';
 import { type GatewayEvents, type Logger, StreamReporter } from './servers/stream-reporter.ts';
 import { systemClock } from './servers/system-clock.ts';
 import { within } from './servers/within.ts';
@@ -54,6 +56,8 @@ const DRAIN_MS = 2500;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** On shutdown encoders get this long to give out what they have; what hangs is ended without being waited for. */
 const ENCODERS_CLOSE_MS = 2000;
+/** The same for what goes on in the next process, which waits meanwhile. */
+const LADDERS_FINISH_MS = 3000;
 /** On shutdown commands of hooks get this long from its beginning. */
 const HOOKS_CLOSE_MS = 4000;
 const PUBLISH_OPEN =
@@ -100,6 +104,13 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   readonly #figures = new PackagingFigures();
   readonly #ingest = new IngestTotals();
   #startedAt = systemClock.now();
+  readonly #descriptorLimit = descriptorLimit();
+  /** Applications in which anybody can publish. */
+  #open: readonly string[] = [];
+  /** When a process that is to replace this one has announced itself. */
+  #successorAt = Number.NEGATIVE_INFINITY;
+  /** Streams go on in the next process. */
+  #leaves = false;
   #http: FastifyInstance | null = null;
   /** Resolves when the streams of an earlier process are there again, or cannot be. Viewers wait for it. */
   #restoring: Promise<void> | null = null;
@@ -142,11 +153,20 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       graceMs: (app) => {
         const ms = this.#settings.of(app).publish.graceWindow * 1000;
         // What ended here later would end the playlists of the next gateway, and delete their segments.
-        const leaves = this.#state === 'closing' && this.#storage?.persistent === true;
-        return leaves && ms > 0 ? LONGEST_TIMER_MS : ms;
+        return this.#leaves && ms > 0 ? LONGEST_TIMER_MS : ms;
       },
       takeover: (app) => this.#settings.of(app).publish.takeover,
       maxStreams: () => this.#config.publish.maxStreams,
+      onDisplaced: ({ path: stream }, peer) => {
+        const { maxStreams } = this.#config.publish;
+        this.#crowd.note({
+          level: 'warn',
+          kind: 'stream displaced',
+          peer,
+          fields: { stream, peer, code: 'SLUICE_RTMP_LIMIT' },
+          message: `stream closed for one of another address: ${maxStreams} exist already, and most are of this one`,
+        });
+      },
       onState: (stream) => this.#streamChanged(stream),
       // What is written after the storage was handed on would be in the way of the next process.
       slate: (stream) => (this.#state === 'closing' ? null : this.#slates.choose(stream.app)),
@@ -185,7 +205,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       limits: () => ({
         handshakeTimeoutMs: this.#config.rtmp.handshakeTimeout * 1000,
         idleTimeoutMs: this.#config.rtmp.idleTimeout * 1000,
-        maxConnections: this.#config.rtmp.maxConnections,
+        maxConnections: this.#shares().rtmp,
       }),
       httpPort: () => this.address.httpPort,
     });
@@ -219,6 +239,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#settings = new SettingsByApp(config);
     this.#outputs?.settingsChanged();
     this.#transcoding.settingsChanged();
+    this.#limitConnections();
+    this.#warnOfOpenPort();
     return { live, restart };
   }
 
@@ -239,15 +261,14 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     try {
       const app = this.#embedded ? null : await this.#makeHttp();
       this.#http = app;
+      this.#limitConnections();
       // The port of a process that is being replaced is free now: the fewer viewers notice, the better.
       const waiting = await this.#openStorage(async () => {
         if (app !== null) await listenHttp(app, http.port, host, this.#log);
       });
       await this.#rtmp.listen(rtmp.port, host);
       for (const stream of waiting) stream.awaitPublisher();
-      if (anybodyCanPublish(this.#config)) {
-        this.#log.warn({ code: 'SLUICE_PUBLISH_OPEN', port: this.#rtmp.port }, PUBLISH_OPEN);
-      }
+      this.#warnOfOpenPort();
       if (demo) {
         const port = this.#rtmp.port ?? rtmp.port;
         await startDemo({ host: host ?? '127.0.0.1', port, app: DEFAULT_APP, key: DEMO_KEY });
@@ -274,6 +295,33 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     });
     void this.#endOrphans();
     return this.address;
+  }
+
+  #shares(): ConnectionShares {
+    return shareDescriptors(this.#descriptorLimit, this.#config.rtmp.maxConnections);
+  }
+
+  /** How many connections an app that has the gateway as a plugin takes is its own business. */
+  #limitConnections(): void {
+    const { rtmp, http } = this.#shares();
+    if (this.#http !== null) this.#http.server.maxConnections = http;
+    const { maxConnections } = this.#config.rtmp;
+    if (rtmp === maxConnections) return;
+    this.#log.warn(
+      { code: 'SLUICE_DESCRIPTORS_EXHAUSTED', fix: ERRORS.SLUICE_DESCRIPTORS_EXHAUSTED },
+      `${this.#descriptorLimit} file descriptors are too few for rtmp.maxConnections ${maxConnections}: it is ${rtmp}`,
+    );
+  }
+
+  /** Once for each application that has come to be open. */
+  #warnOfOpenPort(): void {
+    if (this.#rtmp.port === null) return;
+    const open = openApplications(this.#startConfig.host, this.#settings.entries());
+    const more = open.filter((app) => !this.#open.includes(app));
+    this.#open = open;
+    if (more.length === 0) return;
+    const fields = { code: 'SLUICE_PUBLISH_OPEN', port: this.#rtmp.port, applications: more.join(' ') };
+    this.#log.warn(fields, PUBLISH_OPEN);
   }
 
   #makeHttp(): Promise<FastifyInstance> {
@@ -314,6 +362,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
           this.streams()
             .filter(({ app }) => this.#gatekeeper.isOpen(app) && this.#settings.of(app).play.listed)
             .map(publicView),
+        onSuccessor: () => {
+          this.#successorAt = systemClock.now();
+        },
         ready: () => this.#state === 'running',
       },
       api: {
@@ -374,11 +425,10 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       playlistFiles: storage.playlistFiles,
       isOpen: (app) => this.#gatekeeper.isOpen(app),
       figures: this.#figures,
-      onListed: (stream) => {
-        if (this.#outputOf(stream)?.losesSegments === false) this.#reporter.segmentStored();
-        this.#streamHooks.segmentListed(stream);
-      },
+      onListed: (stream) => this.#streamHooks.segmentListed(stream),
       prepare: (stream, packager) => this.#transcoding.prepare(stream, packager),
+      onStored: (stream) =>
+        this.#reporter.segmentStored(stream, this.#outputOf(stream)?.losesSegments ?? false),
       onStoreError: (stream, error, uri, action) => {
         if (action === 'put') this.#reporter.segmentLost(stream, error, uri);
         else this.#segmentStays(stream, error, uri);
@@ -404,7 +454,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#crowd.note({
       level: 'warn',
       kind: 'segment not deleted',
-      fields: { stream, segment, code: 'SLUICE_STORE_FAILED', reason },
+      fields: { stream, segment, code: codeOfStoreError(error), reason },
       message: 'an old segment could not be deleted',
     });
   }
@@ -448,24 +498,29 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     if (this.#watch !== null) clearInterval(this.#watch);
     this.#stopMachineWatch?.();
     this.#rtmp.stopListening();
-    const goesOn = this.#storage?.persistent === true;
-    if (!goesOn) {
-      // The publishers are dismissed; what they sent becomes the last segments, and the playlists end.
-      for (const stream of this.#registry.list()) stream.close();
-    }
+    this.#leaves = this.#canLeave();
+    // What the publishers sent becomes the last segments, and the playlists end.
+    if (!this.#leaves) this.#closeStreams();
     for (const stream of this.#registry.list()) stream.stopSlate();
     // Where the next process goes on with the playlists they do not end: the streams only lose their publishers.
     const rtmpClosed = this.#rtmp.close();
-    if (goesOn) {
+    if (this.#leaves) {
       for (const stream of this.#registry.list()) stream.stopWaiting();
+      // Where a rendition lacks what the source has listed, its playlist would begin anew.
+      await within(LADDERS_FINISH_MS, this.#transcoding.laddersFinished());
       // What comes out later would be written over the playlists of the next process.
       this.#transcoding.stopLadders();
     }
-    if (!goesOn && this.#outputs !== null) await within(ENCODERS_CLOSE_MS, this.#outputs.ended());
-    await this.#outputs?.handOn();
+    await this.#outputs?.settled();
+    const handedOver = this.#leaves && (await this.#storage?.handOver()) === true;
+    if (!handedOver) {
+      this.#closeStreams();
+      if (this.#outputs !== null) await within(ENCODERS_CLOSE_MS, this.#outputs.ended());
+    }
+    await this.#outputs?.handOn(handedOver);
     await this.#storage?.settled();
     // Without a next process viewers still have to get to the end of the playlists.
-    if (goesOn && this.#http !== null) await stopListening(this.#http);
+    if (handedOver && this.#http !== null) await stopListening(this.#http);
     // The next process may begin now. This one still answers the connections that it has.
     await this.#storage?.release();
     // By now there is nothing left that could happen to a stream, but that publishers leave.
@@ -478,6 +533,17 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     await Promise.all([this.#slates.close(), this.#pictures.close(), hooksClosed]);
     await this.#http?.close();
     this.#log.info({ ms: Math.round(systemClock.now() - beganAt) }, 'stopped');
+  }
+
+  /** With segments in memory only to a process that waits for them: without one players are to see the end. */
+  #canLeave(): boolean {
+    if (this.#storage === null) return false;
+    const isAwaited = systemClock.now() - this.#successorAt < SUCCESSOR_LIFE_MS;
+    return this.#storage.persistent || (this.#storage.goesOn && isAwaited);
+  }
+
+  #closeStreams(): void {
+    for (const stream of this.#registry.list()) stream.close();
   }
 
   async #endOrphans(): Promise<void> {

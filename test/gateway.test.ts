@@ -93,6 +93,31 @@ describe('the life of a gateway', () => {
     expect(sameHttp.address.rtmpPort).toBeNull();
   });
 
+  it('warns of applications in which anybody can publish at the start, and of those that come to be', async () => {
+    const lines: [Record<string, unknown>, string][] = [];
+    const write = (fields: object, message: string) => lines.push([{ ...fields }, message]);
+    const ports = { rtmp: { port: 0 }, http: { port: 0 } };
+    const key = { name: 'cam', key: `sha256:${'0'.repeat(64)}` };
+    const config = { ...ports, host: '0.0.0.0', publish: { keys: [key] } };
+    const gateway = create(
+      { ...config, applications: { guests: { publish: { keys: [] } } } },
+      { info: () => {}, warn: write, error: write },
+    );
+    const told = () =>
+      lines
+        .splice(0)
+        .flatMap(([{ code, applications }]) => (code === 'SLUICE_PUBLISH_OPEN' ? [applications] : []));
+    await gateway.start();
+    expect(told()).toEqual(['guests']);
+    gateway.reconfigure({ ...config, publish: {}, applications: { guests: { publish: { keys: [] } } } });
+    expect(told()).toEqual(['*']);
+    gateway.reconfigure({ ...config, publish: {} });
+    expect(told()).toEqual([]);
+    gateway.reconfigure(config);
+    gateway.reconfigure({ ...config, publish: {} });
+    expect(told()).toEqual(['*']);
+  });
+
   it('refuses a wrong configuration before anything is opened', () => {
     expect(() => createGateway({ hls: { listedSegments: 1 } })).toThrow(
       expect.objectContaining({ code: 'SLUICE_CONFIG_INVALID' }),

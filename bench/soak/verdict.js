@@ -6,7 +6,8 @@ const JUDGED_MINUTES = 30;
 const MAX_SLOPE = 1;
 /** Short-lived connections of the validators come and go between samples. */
 const DESCRIPTOR_NOISE = 3;
-const ENVELOPE_STRETCHES = 50;
+/** V8 collects once a minute under this load: each stretch is to see the level after a collection, not half of a saw. */
+const STRETCH_SECONDS = 180;
 
 /** What the run amounts to. */
 export function judge(state, options) {
@@ -15,9 +16,12 @@ export function judge(state, options) {
   const warmUp = Math.min(options['warm-up'], minutes / 3);
   const steady = samples.filter(({ seconds }) => seconds >= warmUp * 60);
   const memory = steady.map(({ seconds, rss }) => ({ x: seconds / 3600, y: rss }));
-  const envelope = lowerEnvelope(memory, ENVELOPE_STRETCHES);
+  const stretches = Math.max(1, Math.round(((minutes - warmUp) * 60) / STRETCH_SECONDS));
   const trend = linearTrend(memory);
-  const floor = linearTrend(envelope);
+  const floor = linearTrend(lowerEnvelope(memory, stretches));
+  const media = linearTrend(
+    steady.flatMap(({ seconds, media: mb }) => (mb === null ? [] : [{ x: seconds / 3600, y: mb }])),
+  );
   const judged = minutes >= JUDGED_MINUTES;
   const growth = descriptorGrowth(steady);
   const left = state.after === null ? 0 : Math.max(0, state.after.fds - state.idle.fds);
@@ -28,6 +32,8 @@ export function judge(state, options) {
     add('memory, slope of its lower envelope', floor.slope, 'MB/h', judged ? { atMost: MAX_SLOPE } : {});
     add('memory, slope of all samples', trend.slope, 'MB/h');
   }
+  // Memory that was used once and is free again would hide it if blocks were not given back.
+  if (media !== null) add('media memory in use, slope', media.slope, 'MB/h');
   if (steady.length > 0) {
     const of = (name) => steady.map((sample) => sample[name]);
     add('memory, lowest', Math.min(...of('rss')), 'MB');
@@ -61,6 +67,7 @@ export function judge(state, options) {
       : [
           `Standard error of the slopes: envelope ${floor.error.toFixed(2)}, all ${trend.error.toFixed(2)} MB/h.`,
         ]),
+    ...(media === null ? [] : [`Standard error of media memory's slope: ${media.error.toFixed(2)} MB/h.`]),
     ...(judged ? [] : [`Memory is judged from ${JUDGED_MINUTES} minutes on.`]),
   ];
   const failures = figures

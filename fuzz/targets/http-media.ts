@@ -59,9 +59,11 @@ async function packagedStream(): Promise<HlsPackager> {
     listedSegments: 6,
     maxBytes: 1e6,
     resume: null,
+    resumeAligned: [],
     beforeListing: null,
     onListed: () => {},
     onDropped: () => {},
+    onStored: () => {},
     onStoreError: (error) => {
       throw error;
     },

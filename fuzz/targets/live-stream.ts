@@ -44,9 +44,11 @@ export async function fuzz(data: Buffer): Promise<void> {
     listedSegments: 6,
     maxBytes: 256 * 1024 * 1024,
     resume: null,
+    resumeAligned: [],
     beforeListing: null,
     onListed: () => {},
     onDropped: () => {},
+    onStored: () => {},
     onStoreError: (error) => faults.push(error),
   });
   stream.addSink(packetChecker());
@@ -156,6 +158,7 @@ function checkState(stream: Stream, packager: HlsPackager): void {
     startedAt,
     end,
     rendition: packager.rendition.state,
+    aligned: [],
     nextMediaSequence: packager.nextMediaSequence,
     nextDiscontinuitySequence: packager.rendition.nextDiscontinuitySequence,
   };

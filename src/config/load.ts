@@ -42,7 +42,7 @@ export async function loadConfig({ file, env, flags, system = {} }: ConfigSource
     const value = fromEnvironment(option, env);
     if (value === null) continue;
     setKey(tree, option.key, value);
-    origins.set(option.key, String(option.variable));
+    origins.set(option.key, option.variable);
   }
   for (const [key, value] of Object.entries(flags)) {
     const option = OPTIONS.find((candidate) => candidate.key === key);

@@ -5,8 +5,12 @@ import type { OptionMeta } from './schema.ts';
 export interface Option {
   /** `rtmp.port`. */
   readonly key: string;
-  /** `SLUICE_RTMP_PORT`; null where a variable cannot hold the value. */
-  readonly variable: string | null;
+  /** `SLUICE_RTMP_PORT`. */
+  readonly variable: string;
+  /** How the variable has what is more than one value; JSON of a list that may have commas begins with a bracket. */
+  readonly notation: 'JSON' | 'commas or JSON' | null;
+  /** What JSON in the variable looks like. */
+  readonly example: string;
   readonly description: string;
   /** In words: `whole number from 0 to 65535`. */
   readonly type: string;
@@ -17,7 +21,6 @@ export interface Option {
   readonly restart: boolean;
   /** Applications may have it different. */
   readonly perApplication: boolean;
-  /** Lists come comma-separated from the environment. */
   readonly list: boolean;
 }
 
@@ -47,10 +50,12 @@ function collect(): Option[] {
 
 function describe(key: string, property: JsonSchema & OptionMeta): Omit<Option, 'perApplication'> {
   const list = property.type === 'array';
-  const scalar = property.type !== 'object' && !(list && property.items?.type === 'object');
+  const objects = property.type === 'object' || property.items?.type === 'object';
   return {
     key,
-    variable: scalar ? variableOf(key) : null,
+    variable: variableOf(key),
+    notation: objects ? 'JSON' : list ? 'commas or JSON' : null,
+    example: JSON.stringify(property.example ?? ['first', 'second']),
     description: property.description ?? '',
     type: inWords(property),
     default: property.default,

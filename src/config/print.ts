@@ -18,7 +18,7 @@ export function printConfig({ config, origins }: LoadedConfig): string {
     group = second === undefined ? null : first;
     const indent = second === undefined ? '' : '  ';
     const value = valueAt(config, key);
-    const origin = origins.get(key) ?? (variable === null ? 'default' : `default, ${variable}`);
+    const origin = origins.get(key) ?? `default, ${variable}`;
     const name = second ?? first;
     const shown = masked(key, secret, value);
     const [head = '', ...more] =

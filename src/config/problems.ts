@@ -55,8 +55,8 @@ function wantedList({ minItems = 0, maxItems }: JsonSchema, value: unknown): str
   if (!Array.isArray(value)) {
     const how =
       typeof value === 'object' && value !== null
-        ? 'begin each of its entries with a dash (-)'
-        : 'write it in square brackets, as in [first, second] or [first]';
+        ? 'begin each of its entries with a dash (-), or put square brackets around all'
+        : 'write it in square brackets, as in ["first", "second"] or ["first"]';
     return `must be a list: ${how}`;
   }
   if (value.length < minItems)

@@ -13,6 +13,8 @@ export type OptionMeta = {
   readonly secret?: true;
   /** Only read at the start: a change in the file needs a restart. */
   readonly restart?: true;
+  /** A value, for who writes it as JSON. */
+  readonly example?: unknown;
 };
 
 const RESTART: OptionMeta = { restart: true };
@@ -51,7 +53,8 @@ const keys = z
   )
   .describe(
     'Stream keys: encoders publish with the key, viewers see the name. Only hashes are kept; `sluice key <name>` makes a key and the entry for it. When there are keys, nothing else can be published.',
-  );
+  )
+  .meta({ example: [{ name: 'cam', key: 'sha256:…' }] } satisfies OptionMeta);
 const publishAllow = addressRanges.describe('Addresses that may publish; everybody when empty.');
 const publishDeny = addressRanges.describe('Addresses that may not publish, whatever else allows them.');
 const playSecrets = z
@@ -104,7 +107,8 @@ const codecs = z
   .partialRecord(z.enum([...VIDEO_CODECS, ...AUDIO_CODECS]), codecPolicy)
   .describe(
     'By codec: `remux` (as it is), `transcode` (to H.264 or AAC, by ffmpeg), `drop` (leave the track out), `reject` (refuse the publisher). When absent: remux where HLS allows it, else transcode, else drop.',
-  );
+  )
+  .meta({ example: { hevc: 'transcode' } } satisfies OptionMeta);
 const when = z
   .enum(['watched', 'always'])
   .describe(
@@ -155,7 +159,8 @@ const ladder = z
   })
   .describe(
     'Renditions that ffmpeg makes beside the source, such as [1080p, 720p, 480p, 360p, 160p, audio], or { name, size, bitrate, fps, codec, encoder, preset, profile, gop }. Those larger than the source are left out.',
-  );
+  )
+  .meta({ example: ['720p', { name: 'low', size: '480p' }] } satisfies OptionMeta);
 
 const hooks = z
   .array(
@@ -184,7 +189,8 @@ const hooks = z
         complain(['timeout'], 'is not for `live`, which has no end');
     });
   })
-  .describe('Commands that are run when something happens to a stream; see docs/hooks.md.');
+  .describe('Commands that are run when something happens to a stream; see docs/hooks.md.')
+  .meta({ example: [{ on: 'publish', run: ['logger', '$app/$name'] }] } satisfies OptionMeta);
 
 /** What one application may have different from the rest. */
 const application = z.strictObject({
@@ -269,7 +275,13 @@ export const configSchema = z
       .strictObject({
         takeover: takeover.default('newest'),
         graceWindow: graceWindow.default(60),
-        maxStreams: z.int().min(1).default(1000).describe('Streams at a time.'),
+        maxStreams: z
+          .int()
+          .min(1)
+          .default(1000)
+          .describe(
+            'Streams at a time. When there are as many, a newcomer takes the place of the newest stream of the address that has most, if its own would still have fewer; otherwise it is refused.',
+          ),
         keys: keys.default([]),
         allow: publishAllow.default([]),
         deny: publishDeny.default([]),
@@ -340,7 +352,7 @@ export const configSchema = z
           .enum(['memory', 'disk'])
           .default('memory')
           .describe(
-            'Where segments are kept. With `disk` a restart loses none, and nginx can serve the files; see docs/deployment.md.',
+            'Where segments are kept. With `disk` a crash loses none either, and nginx can serve the files; see docs/deployment.md.',
           )
           .meta(RESTART),
         directory: z
@@ -348,7 +360,7 @@ export const configSchema = z
           .min(1)
           .optional()
           .describe(
-            'Folder for segments (`disk`) and for the state that lets playlists go on after a restart. The command uses $STATE_DIRECTORY or ~/.local/state/sluice when absent; the library keeps no state then.',
+            'Folder for segments (`disk`; with `memory` from one process to the next) and for the state that lets playlists go on after a restart. The command uses $STATE_DIRECTORY or ~/.local/state/sluice when absent; the library keeps no state then.',
           )
           .meta(RESTART),
         maxBytes: z
@@ -378,7 +390,8 @@ export const configSchema = z
       .default({})
       .describe(
         'Settings of single applications (the part between the host and the stream key), over those above.',
-      ),
+      )
+      .meta({ example: { members: { play: { listed: false } } } } satisfies OptionMeta),
     ladder: ladder.default([]),
     hooks: hooks.default([]),
     demo: z.boolean().default(false).describe('Publish a bundled clip in a loop as live/demo.').meta(RESTART),

@@ -10,6 +10,11 @@ export class SettingsByApp {
     this.#own = new Map(Object.keys(config.applications).map((app) => [app, settingsOf(config, app)]));
   }
 
+  /** By application; those without settings of their own are `*`. */
+  entries(): [app: string, ApplicationSettings][] {
+    return [['*', this.#common], ...this.#own];
+  }
+
   of(app: string): ApplicationSettings {
     return this.#own.get(app) ?? this.#common;
   }

@@ -3,7 +3,7 @@ export interface ConfigTree {
   [key: string]: ConfigValue;
 }
 
-export type ConfigValue = ConfigTree | string[] | string | number | boolean | null;
+export type ConfigValue = ConfigTree | ConfigValue[] | string | number | boolean | null;
 
 export function isTree(value: unknown): value is ConfigTree {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -9,11 +9,16 @@ export interface StreamRegistryOptions extends StreamOptions {
   readonly takeover: (app: string) => TakeoverPolicy;
   /** Names known at a time: live, waiting, or ended and not yet removed. */
   readonly maxStreams: () => number;
+  /** A stream of this address goes for one of another. It is closed next, if it is not yet. */
+  readonly onDisplaced?: (stream: Stream, address: string) => void;
 }
 
 /** All streams of the gateway by application and name. */
 export class StreamRegistry {
+  /** In the order in which they began. */
   readonly #streams = new Map<string, Stream>();
+  /** Closed for a newcomer; their playlists are still played to the end. */
+  readonly #displaced = new Set<Stream>();
   readonly #options: StreamRegistryOptions;
   /** Until when publishers of a name are refused. */
   readonly #blocked = new Map<string, EpochMs>();
@@ -35,7 +40,7 @@ export class StreamRegistry {
    *
    * @throws SluiceError SLUICE_PUBLISH_KICKED while the name is blocked
    * @throws SluiceError SLUICE_RTMP_NAME_IN_USE when somebody else publishes it and the policy is `reject`
-   * @throws SluiceError SLUICE_RTMP_LIMIT when it would be one stream too many
+   * @throws SluiceError SLUICE_RTMP_LIMIT when it would be one stream too many, and no address has more than its own
    */
   publish(app: string, name: string, publisher: Publisher): Publication {
     const key = keyOf(app, name);
@@ -49,14 +54,40 @@ export class StreamRegistry {
       throw new SluiceError('SLUICE_RTMP_NAME_IN_USE', `${app}/${name} already has a publisher`);
     }
     const maxStreams = this.#options.maxStreams();
-    if (stream === undefined && this.#streams.size >= maxStreams) {
+    const full = stream === undefined && this.#streams.size >= maxStreams;
+    if (full && !this.#makeRoom(publisher.address, maxStreams)) {
       throw new SluiceError('SLUICE_RTMP_LIMIT', `${maxStreams} streams exist already`);
     }
     if (stream === undefined || stream.state === 'closed') {
       stream = new Stream(app, name, this.#options);
+      this.#streams.delete(key);
       this.#streams.set(key, stream);
     }
     return stream.publish(publisher);
+  }
+
+  /**
+   * Who publishes as many names as there may be must not keep everybody else out: the newest stream of the address that
+   * has most goes, unless the newcomer's address would then have as many.
+   */
+  #makeRoom(address: string, maxStreams: number): boolean {
+    const byAddress = new Map<string, Stream[]>();
+    for (const stream of this.#streams.values()) {
+      if (stream.address === null) continue;
+      const streams = byAddress.get(stream.address);
+      if (streams === undefined) byAddress.set(stream.address, [stream]);
+      else streams.push(stream);
+    }
+    const own = byAddress.get(address)?.length ?? 0;
+    const most = [...byAddress.values()].reduce((a, b) => (b.length > a.length ? b : a), []);
+    const newest = most.at(-1);
+    // What is left of those that went takes memory too.
+    if (newest === undefined || most.length <= own + 1 || this.#displaced.size >= maxStreams) return false;
+    this.#streams.delete(keyOf(newest.app, newest.name));
+    this.#displaced.add(newest);
+    this.#options.onDisplaced?.(newest, newest.address ?? '');
+    newest.close('SLUICE_RTMP_LIMIT');
+    return true;
   }
 
   /** Adds a stream of an earlier process. One that is not closed waits for its publisher after `awaitPublisher`. */
@@ -75,6 +106,7 @@ export class StreamRegistry {
 
   /** Forgets a closed stream, unless a new one has its name by now. */
   remove(stream: Stream): void {
+    this.#displaced.delete(stream);
     const key = keyOf(stream.app, stream.name);
     if (this.#streams.get(key) === stream) this.#streams.delete(key);
   }

@@ -88,6 +88,7 @@ export class Stream {
   readonly #sinks = new Set<MediaSink>();
   #state: StreamState = 'idle';
   #publisher: Publisher | null = null;
+  #address: string | null = null;
   #doctor: IngestDoctor | null = null;
   #timeline: Timeline | null = null;
   #batch: FrameBatch | null = null;
@@ -135,6 +136,11 @@ export class Stream {
 
   get publisher(): Publisher | null {
     return this.#publisher;
+  }
+
+  /** Where its publisher is, or the last one was; null when an earlier process had it. */
+  get address(): string | null {
+    return this.#address;
   }
 
   /** The last epoch announced; null before the first media. */
@@ -193,6 +199,7 @@ export class Stream {
     this.#cancelGrace?.();
     this.#cancelGrace = null;
     this.#publisher = publisher;
+    this.#address = publisher.address;
     this.#doctor = new IngestDoctor(this.#options.clock);
     this.#startedAt ??= this.#options.clock.now();
     let timeline = this.#beginTimeline();

@@ -19,7 +19,7 @@ export const ERRORS = {
   SLUICE_CONFIG_UNREADABLE:
     'The configuration file cannot be read. Check the path behind --config or in SLUICE_CONFIG, and who may read the file.',
   SLUICE_DESCRIPTORS_EXHAUSTED:
-    'The process has as many files and connections open as it may. Raise the limit: ulimit -n, or LimitNOFILE= in systemd.',
+    'The process may not have more files and connections open. Raise the limit: ulimit -n, or LimitNOFILE= in systemd.',
   SLUICE_FFMPEG_MISSING:
     'No ffmpeg that works was found, and this needs one. Install ffmpeg (apt install ffmpeg), or name it with transcode.ffmpeg.',
   SLUICE_FFMPEG_UNABLE:

@@ -27,8 +27,7 @@ export interface AlignedMedia {
   readonly closedAt: EpochMs;
 }
 
-export interface AlignedRenditionOptions
-  extends Omit<RenditionOptions, 'firstDiscontinuitySequence' | 'resume' | 'beforeListing'> {
+export interface AlignedRenditionOptions extends Omit<RenditionOptions, 'firstDiscontinuitySequence'> {
   /** What a segment is called, by its media sequence number. Never the same twice, for all times. */
   readonly segmentName: (number: number) => string;
 }
@@ -54,6 +53,11 @@ export class AlignedRendition {
 
   constructor(options: AlignedRenditionOptions) {
     this.#options = options;
+    const { resume } = options;
+    if (resume === null) return;
+    const { discontinuitySequence: firstDiscontinuitySequence } = resume;
+    this.#rendition = new Rendition({ ...options, firstDiscontinuitySequence });
+    this.#newest = resume.segments.at(-1)?.mediaSequence ?? null;
   }
 
   /** Null before the first segment. */
@@ -74,7 +78,6 @@ export class AlignedRendition {
         ...this.#options,
         firstDiscontinuitySequence: discontinuitySequence - (discontinuity ? 1 : 0),
         resume: null,
-        beforeListing: null,
       });
       this.#rendition.begin(targetDuration);
     }

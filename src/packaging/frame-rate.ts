@@ -8,6 +8,8 @@ const PROMISE_TOLERANCE = 0.02;
 /** Intervals that differ by no more than this are meant to be the same; whole milliseconds make a difference of one. */
 const AGREEMENT = 0.1;
 const ROUNDING = ticksFromMs(1.1);
+/** Frames per second. Beyond it timestamps hardly move, and that is no rate. */
+const FASTEST = 1000;
 /** Frames looked back on. */
 const MEMORY = 256;
 
@@ -59,6 +61,7 @@ export class FrameRateMeter {
     // GStreamer's rtmp2sink hurries through its first second: what most intervals agree on is the rate.
     const agreeing = within(Math.max(median * AGREEMENT, ROUNDING));
     const usual = agreeing.length * 2 >= intervals.length ? agreeing : within(median * 0.5);
-    return (usual.length * TICKS_PER_SECOND) / usual.reduce((sum, interval) => sum + interval, 0);
+    const rate = (usual.length * TICKS_PER_SECOND) / usual.reduce((sum, interval) => sum + interval, 0);
+    return rate <= FASTEST ? rate : null;
   }
 }

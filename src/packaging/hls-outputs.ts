@@ -44,6 +44,8 @@ export interface HlsOutputsOptions extends Pick<HlsPackagerOptions, 'clock' | 's
   readonly prepare?: (stream: Stream, packager: HlsPackager) => PreparingSink;
   /** A playlist has changed. */
   readonly onListed: (stream: Stream) => void;
+  /** The store has taken a segment of it. */
+  readonly onStored: (stream: Stream) => void;
   readonly onStoreError: (stream: Stream, error: unknown, uri: string, action: StoreAction) => void;
 }
 
@@ -97,7 +99,7 @@ export class HlsOutputs {
    * @param resume what an earlier process had of it
    */
   begin(stream: Stream, resume: StreamState | null = null): void {
-    const { clock, store, settings, journal, persistent, onListed, onStoreError } = this.#options;
+    const { clock, store, settings, journal, persistent, onListed, onStored, onStoreError } = this.#options;
     const folder = folderOf(stream);
     const predecessors = this.#byFolder.get(folder) ?? [];
     // What is remembered came after whatever predecessor is still there.
@@ -125,6 +127,7 @@ export class HlsOutputs {
       firstDiscontinuitySequence:
         resume?.rendition?.discontinuitySequence ?? before.nextDiscontinuitySequence,
       resume: resume?.rendition ?? null,
+      resumeAligned: resume?.rendition != null ? resume.aligned : [],
       beforeListing: journal !== null && persistent ? save : null,
       onListed: () => {
         // Without the segments only the numbers matter, and only those that the time of day does not give.
@@ -138,6 +141,7 @@ export class HlsOutputs {
         void this.#options.playlistFiles?.deletePlaylist(`${folder}/${playlistName(name)}`);
         this.#writePlaylists(stream, packager);
       },
+      onStored: () => onStored(stream),
       onStoreError: (error, uri, action) => onStoreError(stream, error, uri, action),
       figures: this.#options.figures,
     });
@@ -159,13 +163,16 @@ export class HlsOutputs {
     await this.settled();
   }
 
-  /** Writes every stream down for the next process. Where the store outlives this one, nothing is deleted from here on. */
-  async handOn(): Promise<void> {
-    const { persistent } = this.#options;
-    this.#handedOn = persistent;
+  /**
+   * Writes every stream down for the next process.
+   *
+   * @param withSegments it has those too; nothing of them is deleted from here on
+   */
+  async handOn(withSegments: boolean): Promise<void> {
+    this.#handedOn = withSegments;
     await this.settled();
     await Promise.all(
-      [...this.#packagers].map(([stream, packager]) => this.#save(stream, packager, persistent)),
+      [...this.#packagers].map(([stream, packager]) => this.#save(stream, packager, withSegments)),
     );
   }
 
@@ -307,6 +314,7 @@ function stateOf(
     startedAt: startedAt ?? savedAt,
     end,
     rendition: withRendition ? rendition.state : null,
+    aligned: withRendition ? packager.alignedStates : [],
     nextMediaSequence,
     nextDiscontinuitySequence: rendition.nextDiscontinuitySequence,
   };

@@ -11,7 +11,7 @@ import { AlignedRendition, type LeadingSegment } from './aligned-rendition.ts';
 import { FrameRateMeter } from './frame-rate.ts';
 import { packagingWarnings } from './packaging-warnings.ts';
 import { type Numbering, Rendition, type RenditionOptions } from './rendition.ts';
-import type { RenditionDescription } from './rendition-state.ts';
+import type { AlignedState, RenditionDescription, RenditionState } from './rendition-state.ts';
 import { Segmenter } from './segmenter.ts';
 import { chooseTargetDuration, longestSegment } from './target-duration.ts';
 import { WallAnchor } from './wall-anchor.ts';
@@ -24,6 +24,8 @@ const LONGEST_FRAME = ticksFromSeconds(1);
 export interface HlsPackagerOptions extends RenditionOptions {
   /** What a segment is called, by its number, and in which aligned rendition. Never the same twice, for all times. */
   readonly segmentName: (number: number, rendition?: string) => string;
+  /** What was listed of other renditions before a restart. */
+  readonly resumeAligned: readonly AlignedState[];
   /** EXT-X-MEDIA-SEQUENCE of the first segment. */
   readonly firstMediaSequence: number;
   /** Seconds. */
@@ -110,6 +112,7 @@ export class HlsPackager implements MediaSink {
       this.#targetDuration = options.resume.targetDuration;
       this.#segmenter.limit(this.#limit());
     }
+    for (const { name, ...state } of options.resumeAligned) this.#align(name, state);
     this.#nextMediaSequence = options.firstMediaSequence;
     this.#nextNumber = options.firstMediaSequence;
   }
@@ -122,6 +125,14 @@ export class HlsPackager implements MediaSink {
   /** Other renditions of the same time, by name, in the order in which they were added. */
   get aligned(): ReadonlyMap<string, AlignedRendition> {
     return this.#aligned;
+  }
+
+  /** What it takes to go on with them after a restart. */
+  get alignedStates(): AlignedState[] {
+    return [...this.#aligned].flatMap(([name, { current }]) => {
+      const state = current?.state ?? null;
+      return state === null ? [] : [{ ...state, name }];
+    });
   }
 
   get nextMediaSequence(): number {
@@ -161,11 +172,16 @@ export class HlsPackager implements MediaSink {
     });
   }
 
-  /** Begins a rendition that follows the cuts of this one. */
+  /** A rendition that follows the cuts of this one: begins it, or goes on with the one that is there. */
   align(name: string): AlignedRendition {
+    return this.#aligned.get(name) ?? this.#align(name, null);
+  }
+
+  #align(name: string, resume: RenditionState | null): AlignedRendition {
     const { segmentName } = this.#options;
     const rendition = new AlignedRendition({
       ...this.#options,
+      resume,
       segmentName: (number) => segmentName(number, name),
     });
     this.#aligned.set(name, rendition);
@@ -257,7 +273,7 @@ export class HlsPackager implements MediaSink {
 
   /** Resolves when everything handed to the store so far is listed. */
   async settled(): Promise<void> {
-    await this.#rendition.settled();
+    await Promise.all([this.#rendition, ...this.#aligned.values()].map((rendition) => rendition.settled()));
   }
 
   /** Deletes every segment. The packager must not be used afterwards. */
@@ -354,6 +370,12 @@ export class HlsPackager implements MediaSink {
       this.#lost = true;
       this.#observer?.segmentLost(number);
       return;
+    }
+    const { figures } = this.#options;
+    const { newest } = this.#rendition;
+    if (figures !== undefined && newest !== null) {
+      figures.duration.observe(newest.duration);
+      figures.lateness.observe(Math.max(0, newest.lateness));
     }
     const discontinuitySequence = this.#rendition.nextDiscontinuitySequence - 1;
     const targetDuration = this.#targetDuration ?? 1;

@@ -10,6 +10,18 @@ const PLAYER_DISTANCE = 3;
 const KEYFRAME_FIX =
   'In OBS: Settings > Output > Output Mode "Advanced" > Streaming > Keyframe Interval: 2 s. With ffmpeg: -g 60 at 30 fps (frames per second × 2).';
 
+/** What to change so that a track can travel as it is. */
+export const CODEC_FIX = {
+  video: 'Send H.264. In OBS: Settings > Output > Streaming > Video Encoder: an H.264 encoder.',
+  audio: 'Send AAC. In OBS: Settings > Output > Streaming > Audio Encoder: an AAC encoder.',
+};
+/** HLS carries one track of a kind, so no codec helps the others. */
+const FURTHER_TRACK_FIX = {
+  video: 'Send one video track. In OBS: Settings > Stream > Enable Multitrack Video: off.',
+  audio:
+    'Send one audio track. In OBS: Settings > Output > Output Mode "Advanced" > Streaming > Twitch VOD Track: off.',
+};
+
 export interface PackagingState {
   readonly tracks: readonly Track[];
   readonly carries: (track: Track) => boolean;
@@ -34,20 +46,19 @@ export function packagingWarnings(state: PackagingState): Warning[] {
     });
   }
   if (interval !== null && interval > segmentDuration * TOLERATED) {
-    const behind =
-      targetDuration === null ? '' : ` and viewers are about ${targetDuration * PLAYER_DISTANCE} s behind`;
     warnings.push({
       code: 'keyframe-interval-long',
       severity: 'warning',
-      message: `Keyframes come every ${interval.toFixed(1)} s, so segments are longer than ${segmentDuration} s${behind}.`,
+      message: `Keyframes come every ${interval.toFixed(1)} s${effectOf(interval, state)}.`,
       fix: KEYFRAME_FIX,
     });
   }
   if (forcedCuts > 0) {
+    const segments = forcedCuts === 1 ? 'A segment' : `${forcedCuts} segments`;
     warnings.push({
       code: 'segments-without-keyframe',
       severity: 'warning',
-      message: `${forcedCuts} segments had to begin without a keyframe, because the next one came later than the playlist's target duration of ${targetDuration ?? '?'} s allows. Viewers who join there wait for a picture.`,
+      message: `${segments} had to begin without a keyframe, because the next one came later than the playlist's target duration of ${targetDuration ?? '?'} s allows. Viewers who join there wait for a picture.`,
       fix: KEYFRAME_FIX,
     });
   }
@@ -62,14 +73,16 @@ export function packagingWarnings(state: PackagingState): Warning[] {
         reason === null
           ? `Track ${track.id} is a further ${track.kind} track; HLS carries the first one.`
           : `Track ${track.id} is not in the HLS output: ${reason}.`,
-      fix: track.kind === 'video' ? VIDEO_FIX : AUDIO_FIX,
+      fix: (reason === null ? FURTHER_TRACK_FIX : CODEC_FIX)[track.kind],
     });
   }
   return warnings;
 }
 
-/** What to change so that a picture can travel as it is. */
-export const VIDEO_FIX =
-  'Send H.264. In OBS: Settings > Output > Streaming > Video Encoder: an H.264 encoder.';
-/** The same for sound. */
-export const AUDIO_FIX = 'Send AAC. In OBS: Settings > Output > Streaming > Audio Encoder: an AAC encoder.';
+function effectOf(interval: number, { segmentDuration, targetDuration }: PackagingState): string {
+  const longer = `, so segments are longer than ${segmentDuration} s`;
+  if (targetDuration === null) return longer;
+  // Nothing waits for those: what they cost is told with the segments without a keyframe.
+  if (Math.round(interval) > targetDuration) return '';
+  return `${longer} and viewers are about ${targetDuration * PLAYER_DISTANCE} s behind`;
+}

@@ -20,6 +20,11 @@ export interface RenditionState extends MediaWindow {
   readonly bandwidth: { readonly peak: number; readonly average: number };
 }
 
+/** The same of a rendition beside the source. */
+export interface AlignedState extends RenditionState {
+  readonly name: string;
+}
+
 /** What a stream needs to go on after a restart. */
 export interface StreamState {
   readonly app: string;
@@ -30,6 +35,8 @@ export interface StreamState {
   readonly end: Ticks;
   /** Null before the first segment. */
   readonly rendition: RenditionState | null;
+  /** Other renditions of it; empty where there is no `rendition`. */
+  readonly aligned: readonly AlignedState[];
   readonly nextMediaSequence: number;
   readonly nextDiscontinuitySequence: number;
 }

@@ -25,6 +25,8 @@ export interface RenditionOptions {
   readonly firstDiscontinuitySequence: number;
   /** A segment could not be stored and is not listed, or could not be deleted. */
   readonly onStoreError: (error: unknown, uri: string, action: StoreAction) => void;
+  /** The store has taken a segment. */
+  readonly onStored: () => void;
   /** What was listed before a restart, whose segments the store has; null for a new rendition. */
   readonly resume: RenditionState | null;
   /**
@@ -54,6 +56,11 @@ export type Numbering = (
   segment: FinishedSegment,
 ) => Pick<SegmentInfo, 'mediaSequence' | 'discontinuity'> | null;
 
+/** Of encoders that are not exact: how much too early a segment may come. */
+const SOON_MS = 500;
+/** A disk that is about full takes one segment and refuses the next, and that is one outage. */
+export const STORE_QUIET_MS = 10_000;
+
 /**
  * Finished segments on their way into the store and then into the playlist, in order. Only the store takes time; the
  * playlist follows it.
@@ -70,9 +77,10 @@ export class Rendition {
   /** Bytes handed to the store and not stored yet. */
   #unstoredBytes = 0;
   #newest: ListedFigures | null = null;
+  #cancelDeletion: (() => void) | null = null;
   #lost = 0;
-  /** The newest segment is. */
-  #isLosing = false;
+  /** When the store last refused a segment; null once it has taken all for a while. */
+  #lostAt: EpochMs | null = null;
   /** Store writes in order. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -133,7 +141,7 @@ export class Rendition {
 
   /** Whether the newest segment that was to be stored could not be. */
   get isLosing(): boolean {
-    return this.#isLosing;
+    return this.#lostAt !== null;
   }
 
   /** The variant to offer, measured; null before the first segment. `uri` is that of its media playlist. */
@@ -199,6 +207,7 @@ export class Rendition {
   /** Deletes every segment. The rendition must not be used afterwards. */
   async discard(): Promise<void> {
     await this.#writing;
+    this.#cancelDeletion?.();
     await Promise.all(this.#history.uris().map((uri) => this.#delete(uri)));
   }
 
@@ -219,7 +228,8 @@ export class Rendition {
     } finally {
       this.#unstoredBytes -= bytes;
     }
-    this.#isLosing = false;
+    if (this.#lostAt !== null && clock.now() - this.#lostAt >= STORE_QUIET_MS) this.#lostAt = null;
+    this.#options.onStored();
     const numbers = number(segment);
     if (numbers === null) {
       listed(null);
@@ -234,12 +244,30 @@ export class Rendition {
     this.#history.append(info, clock.now());
     if (beforeListing !== null) await beforeListing();
     this.#publish();
-    listed(info);
     const now = clock.now();
     this.#figures.listing.observe((now - closedAt) / 1000);
     const seconds = secondsFromTicks(info.duration);
     this.#newest = { duration: seconds, lateness: (now - info.programDateTime) / 1000 - seconds };
-    await Promise.all(this.#history.takeExpired(clock.now()).map((uri) => this.#delete(uri)));
+    listed(info);
+    await this.#deleteExpired();
+    this.#deleteSoon();
+  }
+
+  /**
+   * A segment whose time is over just after another was listed would stay until the next one is, and a millisecond
+   * decides which it is: memory would go up and down by a segment of every stream.
+   */
+  #deleteSoon(): void {
+    this.#cancelDeletion?.();
+    this.#cancelDeletion = null;
+    const { clock } = this.#options;
+    const waitMs = (this.#history.nextExpiry ?? Number.POSITIVE_INFINITY) - clock.now();
+    if (waitMs < SOON_MS) this.#cancelDeletion = clock.after(waitMs, () => void this.#deleteExpired());
+  }
+
+  async #deleteExpired(): Promise<void> {
+    const expired = this.#history.takeExpired(this.#options.clock.now());
+    await Promise.all(expired.map((uri) => this.#delete(uri)));
   }
 
   #publish(): void {
@@ -249,7 +277,7 @@ export class Rendition {
 
   #lose(error: unknown, uri: string): void {
     this.#lost++;
-    this.#isLosing = true;
+    this.#lostAt = this.#options.clock.now();
     this.#figures.segmentsLost++;
     this.#figures.storeErrors++;
     this.#options.onStoreError(error, uri, 'put');

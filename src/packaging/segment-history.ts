@@ -5,8 +5,9 @@ import type { RenditionState, RetiredSegment } from './rendition-state.ts';
 /** RFC 8216 6.2.2: never let the playlist get shorter than three target durations. */
 const SHORTEST_WINDOW = 3;
 /**
- * Media that stays fetchable after it has left the list, in lengths of the list: in real time a little more than one is
- * needed. An encoder that sends a file as fast as it can would fill the memory instead, and no player could follow it.
+ * Media that stays fetchable after it has left the list, in lengths of the longest list: in real time a little more than
+ * one is needed. An encoder that sends a file as fast as it can would fill the memory instead, and no player could follow
+ * it.
  */
 const MOST_RETIRED_LISTS = 4;
 
@@ -18,6 +19,8 @@ export class SegmentHistory {
   readonly #listed: number;
   #window: MediaWindow;
   #duration: Ticks = 0;
+  /** Of all lists so far: when segments become short, players still play what a longer list showed them. */
+  #longest: Ticks = 0;
   #bytes = 0;
   #retired: RetiredSegment[] = [];
   #retiredDuration: Ticks = 0;
@@ -54,6 +57,7 @@ export class SegmentHistory {
     this.#window = { targetDuration, discontinuitySequence, segments, ended };
     this.#retired = [...retired];
     for (const { duration } of segments) this.#duration += duration;
+    this.#longest = this.#duration;
     for (const { duration } of retired) this.#retiredDuration += duration;
     for (const { bytes } of [...segments, ...retired]) this.#bytes += bytes;
   }
@@ -90,6 +94,7 @@ export class SegmentHistory {
       segments.shift();
     }
     this.#duration = duration;
+    this.#longest = Math.max(this.#longest, duration);
     const { targetDuration, ended } = this.#window;
     this.#window = { targetDuration, discontinuitySequence, segments, ended };
   }
@@ -100,7 +105,7 @@ export class SegmentHistory {
 
   /** Segments whose time is over, in the order in which they left the list; they are forgotten here and can be deleted. */
   takeExpired(now: EpochMs): string[] {
-    const most = this.#duration * MOST_RETIRED_LISTS;
+    const most = this.#longest * MOST_RETIRED_LISTS;
     let count = 0;
     for (const { until, duration, bytes } of this.#retired) {
       if (until > now && this.#retiredDuration <= most) break;
@@ -110,6 +115,11 @@ export class SegmentHistory {
     }
     const expired = this.#retired.splice(0, count);
     return expired.map((segment) => segment.uri);
+  }
+
+  /** When the next segment's time is over; null while none waits for it. */
+  get nextExpiry(): EpochMs | null {
+    return this.#retired[0]?.until ?? null;
   }
 
   has(uri: string): boolean {

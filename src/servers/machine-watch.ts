@@ -1,7 +1,9 @@
 import { close, open } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '../media/clock.ts';
+import { ERRORS } from '../media/errors.ts';
 import type { CrowdLog } from './crowd-log.ts';
+import { lacksDescriptors } from './descriptors.ts';
 
 const LOOK_INTERVAL_MS = 1000;
 /** Finer than the shortest block worth a line, and ten wake-ups a second. */
@@ -53,11 +55,11 @@ export function watchMachine(clock: Clock, crowd: Pick<CrowdLog<'warn'>, 'note'>
     // Trying is the one way to know that works everywhere.
     open(fileURLToPath(import.meta.url), (error, descriptor) => {
       if (error === null) close(descriptor, () => {});
-      else if (error.code === 'EMFILE' || error.code === 'ENFILE') {
+      else if (lacksDescriptors(error)) {
         crowd.note({
           level: 'warn',
           kind: 'descriptors',
-          fields: { code: 'SLUICE_DESCRIPTORS_EXHAUSTED' },
+          fields: { code: 'SLUICE_DESCRIPTORS_EXHAUSTED', fix: ERRORS.SLUICE_DESCRIPTORS_EXHAUSTED },
           message: 'no file descriptor is left: new connections are closed at once',
         });
       }

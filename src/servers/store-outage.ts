@@ -1,10 +1,9 @@
 import type { Stream } from '../live/stream.ts';
 import type { Clock } from '../media/clock.ts';
-import { ERRORS, SluiceError } from '../media/errors.ts';
+import { ERRORS, type ErrorCode, SluiceError } from '../media/errors.ts';
 import type { EpochMs } from '../media/time.ts';
-
-/** A disk that is about full takes one segment and refuses the next, and that is one outage. */
-const QUIET_MS = 10_000;
+import { STORE_QUIET_MS } from '../packaging/rendition.ts';
+import { lacksDescriptors } from './descriptors.ts';
 
 /** The part of a logger that the lines go to. */
 export interface OutageLog {
@@ -22,6 +21,8 @@ export class StoreOutage {
   /** Those that have lost some. */
   #streams = new WeakSet<Stream>();
   #streamCount = 0;
+  /** Those that do not have all their segments stored again. */
+  readonly #losing = new Set<Stream>();
 
   constructor(clock: Clock, log: OutageLog) {
     this.#clock = clock;
@@ -30,7 +31,7 @@ export class StoreOutage {
 
   segmentLost(stream: Stream, error: unknown, uri: string): void {
     if (this.#lost === 0) {
-      const code = error instanceof SluiceError ? error.code : 'SLUICE_STORE_FAILED';
+      const code = codeOfStoreError(error);
       const reason = error instanceof Error ? error.message : String(error);
       this.#log.error(
         { code, reason, stream: stream.path, segment: uri, fix: ERRORS[code] },
@@ -39,16 +40,30 @@ export class StoreOutage {
     }
     this.#lost++;
     this.#lastAt = this.#clock.now();
+    this.#losing.add(stream);
     if (this.#streams.has(stream)) return;
     this.#streams.add(stream);
     this.#streamCount++;
   }
 
-  segmentStored(): void {
-    if (this.#lost === 0 || this.#clock.now() - this.#lastAt < QUIET_MS) return;
+  /**
+   * It is over when every live stream has its segments stored again: one that has ended says nothing about the store.
+   *
+   * @param losesOthers the stream has lost segments lately
+   */
+  segmentStored(stream: Stream, losesOthers: boolean): void {
+    if (this.#lost === 0) return;
+    if (!losesOthers) this.#losing.delete(stream);
+    for (const one of this.#losing) if (one.state !== 'live') this.#losing.delete(one);
+    if (this.#losing.size > 0 || this.#clock.now() - this.#lastAt < STORE_QUIET_MS) return;
     this.#log.info({ lost: this.#lost, streams: this.#streamCount }, 'segments can be stored again');
     this.#lost = 0;
     this.#streams = new WeakSet();
     this.#streamCount = 0;
   }
+}
+
+export function codeOfStoreError(error: unknown): ErrorCode {
+  if (error instanceof SluiceError) return error.code;
+  return lacksDescriptors(error) ? 'SLUICE_DESCRIPTORS_EXHAUSTED' : 'SLUICE_STORE_FAILED';
 }

@@ -150,9 +150,9 @@ export class StreamReporter {
     this.#outage.segmentLost(stream, error, uri);
   }
 
-  /** Of any stream. */
-  segmentStored(): void {
-    this.#outage.segmentStored();
+  /** @param losesOthers the stream has lost segments lately */
+  segmentStored(stream: Stream, losesOthers: boolean): void {
+    this.#outage.segmentStored(stream, losesOthers);
   }
 
   /** Reports what was not reported of this stream before. */

@@ -17,6 +17,10 @@ export class MemoryStore implements SegmentStore {
     return this.#bytes;
   }
 
+  names(): IterableIterator<string> {
+    return this.#segments.keys();
+  }
+
   async put(name: string, body: SegmentBody): Promise<void> {
     const before = this.#segments.get(name);
     const bytes = this.#bytes + body.length - (before?.length ?? 0);

@@ -1,15 +1,18 @@
-import { streamFolder } from '../live/stream-name.ts';
 import type { Clock } from '../media/clock.ts';
 import type { EpochMs } from '../media/time.ts';
 import type { StreamState } from '../packaging/rendition-state.ts';
 import type { PlaylistFiles, SegmentStore, StreamJournal } from '../packaging/segment-store.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { openDiskStore } from './disk-store.ts';
+import { type HandoverOptions, leaveSegments, takeSegments } from './handover.ts';
 import { MemoryStore } from './memory-store.ts';
+import { withoutLost } from './restorable.ts';
 import { StateFiles } from './state-files.ts';
 
 /** How long a new process waits for the one that it replaces to let go of the directory. */
 const HANDOVER_PATIENCE_MS = 10_000;
+/** How long the segments in memory may take to be written down when the process ends. */
+const LEAVING_MS = 5000;
 /** The newest segments are read by everybody; what players that are behind want comes from the page cache. */
 const CACHE_BYTES = 256 * 1024 * 1024;
 /** Players have forgotten a stream that ended this long ago. */
@@ -41,8 +44,10 @@ export interface StorageOptions {
 /** Where segments and what outlives the process are kept. */
 export interface Storage {
   readonly store: SegmentStore;
-  /** The segments are there again after a restart. */
+  /** Whatever happens to the process, the segments are there again after a restart. */
   readonly persistent: boolean;
+  /** A process that is told to end can leave its segments to the next one. */
+  readonly goesOn: boolean;
   readonly journal: StreamJournal | null;
   readonly playlistFiles: PlaylistFiles | null;
   /** Bytes of segments that wait to be written. */
@@ -51,6 +56,12 @@ export interface Storage {
   readonly states: readonly StreamState[];
   /** Deletes files that belong to no stream any more, now and then. @param inUse by the segment's name */
   startCleaning(inUse: (name: string) => boolean): void;
+  /**
+   * Leaves the segments to the next process, when no more of them come.
+   *
+   * @returns whether it can go on with them
+   */
+  handOver(): Promise<boolean>;
   /** Resolves when all is written, or has failed. */
   settled(): Promise<void>;
   /** Lets the next process have the directory. */
@@ -62,23 +73,67 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   return options.type === 'disk' ? openDisk(options) : openMemory(options);
 }
 
-/** Without a directory nothing is remembered; with one only the numbers are. */
+/**
+ * Without a directory nothing is remembered. With one the numbers are, and a process that is told to end leaves its
+ * segments there for the next one.
+ */
 async function openMemory(options: StorageOptions): Promise<Storage> {
   const { directory, maxBytes, clock, systemTime, log, onOwned } = options;
-  const files = directory === undefined ? null : stateFiles(directory, clock, log);
-  const settled = async () => files?.settled();
+  const store = new MemoryStore(maxBytes ?? null);
+  const nothing = async () => {};
+  if (directory === undefined) {
+    await onOwned?.();
+    return {
+      ...{ store, persistent: false, goesOn: false, journal: null, playlistFiles: null, states: [] },
+      ...{ queuedBytes: () => 0, startCleaning: () => {}, handOver: async () => false },
+      ...{ settled: nothing, release: nothing },
+    };
+  }
+  const files = stateFiles(directory, clock, log);
+  const settled = () => files.settled();
   await onOwned?.();
+  const known = await loadStates(files, systemTime());
+  const { states, names } = await takeOver({ directory, store, clock }, known, log);
   return {
-    store: new MemoryStore(maxBytes ?? null),
+    store,
     persistent: false,
-    journal: files && dated(files, systemTime),
+    goesOn: true,
+    journal: dated(files, systemTime),
     playlistFiles: null,
     queuedBytes: () => 0,
-    states: files === null ? [] : await loadStates(files, systemTime()),
-    startCleaning: () => {},
+    states,
+    startCleaning: (inUse) => {
+      for (const name of names) if (!inUse(name)) void store.delete(name);
+    },
+    handOver: async () => {
+      try {
+        await leaveSegments({ directory, store, clock }, AbortSignal.timeout(LEAVING_MS));
+        return true;
+      } catch (error) {
+        const fields = { directory, reason: reasonOf(error) };
+        log.warn(fields, 'the next process cannot go on with the segments: playlists end');
+        return false;
+      }
+    },
     settled,
     release: settled,
   };
+}
+
+async function takeOver(
+  options: HandoverOptions,
+  known: readonly StreamState[],
+  log: StorageOptions['log'],
+): ReturnType<typeof takeSegments> {
+  const nothing = { states: known.map((state) => withoutLost(state, () => null)), names: [] };
+  if (known.every(({ rendition }) => rendition === null)) return nothing;
+  try {
+    return await takeSegments(options, known);
+  } catch (error) {
+    const fields = { directory: options.directory, reason: reasonOf(error) };
+    log.warn(fields, 'the segments of the last process cannot be taken over');
+    return nothing;
+  }
 }
 
 async function openDisk(options: StorageOptions): Promise<Storage> {
@@ -113,7 +168,9 @@ async function openLocked(
       log.warn({ path, reason: reasonOf(error) }, 'a playlist file cannot be written'),
   });
   const journal = dated(files, systemTime);
-  const states = (await loadStates(files, systemTime())).map((state) => withoutLost(state, store));
+  const states = (await loadStates(files, systemTime())).map((state) =>
+    withoutLost(state, (name) => store.sizeOf(name)),
+  );
   // A killed process may have left as much as is allowed, and new segments must not wait for its age.
   const crowded = () => maxBytes !== undefined && store.bytes > maxBytes / 2;
   let cancelSweep = () => {};
@@ -124,6 +181,8 @@ async function openLocked(
   return {
     store,
     persistent: true,
+    goesOn: true,
+    handOver: async () => true,
     journal: {
       // After the release the files are the next process's, and a stream that ends here must not overwrite them.
       save: async (folder, state) => (released ? undefined : journal.save(folder, state)),
@@ -195,15 +254,6 @@ async function loadStates(files: StateFiles, now: EpochMs): Promise<StreamState[
     else states.push(state);
   }
   return states;
-}
-
-/** A playlist cannot have holes: if one listed segment is not there as it was written, the stream begins anew. */
-function withoutLost(state: StreamState, store: { sizeOf(name: string): number | null }): StreamState {
-  const { rendition } = state;
-  if (rendition === null) return state;
-  const folder = streamFolder(state.app, state.name);
-  const whole = rendition.segments.every(({ uri, bytes }) => store.sizeOf(`${folder}/${uri}`) === bytes);
-  return whole ? state : { ...state, rendition: null };
 }
 
 function reasonOf(error: unknown): string {

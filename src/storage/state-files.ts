@@ -66,8 +66,9 @@ export class StateFiles {
       const path = join(this.#root, file);
       try {
         if (isTemporary(file)) {
-          const { mtimeMs } = await lstat(path);
-          if (this.#options.clock.now() - mtimeMs > ABANDONED_MS) await removeFile(this.#fs, path);
+          const stats = await lstat(path);
+          const old = this.#options.clock.now() - stats.mtimeMs > ABANDONED_MS;
+          if (stats.isFile() && old) await removeFile(this.#fs, path);
           continue;
         }
         const folder = file.slice(0, -SUFFIX.length);
@@ -84,8 +85,7 @@ export class StateFiles {
 
   async #list(): Promise<string[]> {
     try {
-      const entries = await readdir(this.#root, { withFileTypes: true });
-      return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+      return await readdir(this.#root);
     } catch (error) {
       if (!isMissing(error)) this.#options.onError(this.#root, error);
       return [];
@@ -93,8 +93,11 @@ export class StateFiles {
   }
 
   async #read(path: string, folder: string): Promise<StreamState | string> {
-    const { size } = await lstat(path);
-    if (size > MAX_FILE_BYTES) return `is larger than ${MAX_FILE_BYTES} bytes`;
+    const stats = await lstat(path);
+    // Docker makes a directory of a file that is mounted and not there; a stream could not write its state over it.
+    if (stats.isDirectory()) return 'is a directory';
+    if (!stats.isFile()) return 'is no regular file';
+    if (stats.size > MAX_FILE_BYTES) return `is larger than ${MAX_FILE_BYTES} bytes`;
     return decodeState(await readFile(path, 'utf8'), folder);
   }
 

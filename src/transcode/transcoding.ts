@@ -134,6 +134,11 @@ export class Transcoding {
     };
   }
 
+  /** Resolves when renditions are encoded as far as their streams go, once those have lost their publishers. */
+  async laddersFinished(): Promise<void> {
+    await Promise.all([...this.#ladders.values()].map((ladder) => ladder.finished()));
+  }
+
   /** At once, and without what is being encoded: another process goes on. */
   stopLadders(): void {
     for (const ladder of this.#ladders.values()) ladder.stop();

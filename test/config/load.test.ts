@@ -333,8 +333,18 @@ describe('secrets', () => {
   });
 
   it('are in no complaint about a variable', async () => {
-    for (const variable of ['SLUICE_API_TOKEN', 'SLUICE_PLAY_SECRETS', 'SLUICE_CALLBACK_URL']) {
-      const lines = await complaints({ env: { [variable]: 'S3cr3t,x' } });
+    for (const [variable, value] of [
+      ['SLUICE_API_TOKEN', 'S3cr3t,x'],
+      ['SLUICE_PLAY_SECRETS', 'S3cr3t,x'],
+      ['SLUICE_PLAY_SECRETS', '[S3cr3t'],
+      ['SLUICE_CALLBACK_URL', 'S3cr3t,x'],
+      ['SLUICE_PUBLISH_KEYS', 'S3cr3t'],
+      ['SLUICE_PUBLISH_KEYS', '[{"name":"a","key":"S3cr3t"}]'],
+      ['SLUICE_PUBLISH_KEYS', '[{"name":"a","key":"S3cr3t]'],
+      ['SLUICE_APPLICATIONS', '{"a":{"play":{"secrets":["S3cr3t"]}}}'],
+      ['SLUICE_APPLICATIONS', '{"a":{"play":{"secrets":["S3cr3t" "S3cr3t"]}}}'],
+    ] as const) {
+      const lines = await complaints({ env: { [variable]: value } });
       expect(lines.join('; ')).toContain(variable);
       expect(lines.join('; ')).not.toContain('S3cr3t');
     }
@@ -366,11 +376,127 @@ describe('the environment', () => {
     expect(api.token).toBe('1234567890123456');
   });
 
-  it('has no variable for what is more than a list', () => {
-    const without = OPTIONS.filter(({ variable }) => variable === null).map(({ key }) => key);
-    expect(without).toEqual(['publish.keys', 'transcode.codecs', 'applications', 'hooks']);
-    const variables = OPTIONS.flatMap(({ variable }) => variable ?? []);
-    expect(new Set(variables).size).toBe(variables.length);
+  it('can set every option, by a variable of its own', async () => {
+    const values: Record<string, string> = {
+      SLUICE_HOST: '::1',
+      SLUICE_API_TOKEN: 'a-token-of-some-length',
+      SLUICE_CALLBACK_URL: 'http://a/',
+      SLUICE_TRANSCODE_FFMPEG: '/bin/ffmpeg',
+      SLUICE_STORAGE_DIRECTORY: '/state',
+      SLUICE_STORAGE_MAX_BYTES: '1000000000',
+    };
+    const env = Object.fromEntries(
+      OPTIONS.map(({ variable, notation, example, default: value }) => [
+        variable,
+        values[variable] ?? (notation === 'JSON' ? exampleOf(example) : String(value) || '[]'),
+      ]),
+    );
+    const { origins } = await loadConfig({ file: null, env, flags: {} });
+    expect([...origins]).toEqual(OPTIONS.map(({ key, variable }) => [key, variable]));
+    expect(new Set(origins.values()).size).toBe(OPTIONS.length);
+  });
+});
+
+/** The hash is too long for the message that shows the example. */
+const exampleOf = (example: string) => example.replace('…', '0a'.repeat(32));
+
+describe('JSON in the environment', () => {
+  const KEYS = [{ name: 'cam', key: `sha256:${'0a'.repeat(32)}` }];
+
+  it('sets what is more than a list, over the file and all that it says of the option', async () => {
+    const file = fileWith(
+      `publish: { keys: [{ name: other, key: "sha256:${'1b'.repeat(32)}" }], graceWindow: 5 }
+transcode: { codecs: { opus: drop }, idle: 9 }
+applications: { a: { hls: { segmentDuration: 3 } }, b: {} }
+ladder: [480p]
+hooks: [{ on: ended, run: [x] }]
+`,
+    );
+    const env = {
+      SLUICE_PUBLISH_KEYS: JSON.stringify(KEYS),
+      SLUICE_TRANSCODE_CODECS: '{ "hevc": "transcode" }',
+      SLUICE_APPLICATIONS: '{"a":{"publish":{"takeover":"reject"}}}',
+      SLUICE_LADDER: '\n ["720p", {"name": "low", "size": "480p"}]\n',
+      SLUICE_HOOKS: '[{"on":"publish","run":["x","$name"]}]',
+    };
+    const config = await load({ file, env });
+    expect(config).toMatchObject({ publish: { graceWindow: 5 }, transcode: { idle: 9 } });
+    expect(config.publish.keys).toEqual(KEYS);
+    expect(config.transcode.codecs).toEqual({ hevc: 'transcode' });
+    expect(config.applications).toEqual({ a: { publish: { takeover: 'reject' } } });
+    expect(config.ladder).toEqual(['720p', { name: 'low', size: '480p' }]);
+    expect(config.hooks).toEqual([{ on: 'publish', run: ['x', '$name'] }]);
+    expect((await load({ file, env: { SLUICE_PUBLISH_KEYS: '[]' } })).publish.keys).toEqual([]);
+    expect((await load({ file, env: { SLUICE_PUBLISH_KEYS: '' } })).publish.keys).toHaveLength(1);
+    expect(await load({ env: { SLUICE_LADDER: '720p, audio' } })).toMatchObject({
+      ladder: ['720p', 'audio'],
+    });
+  });
+
+  it('stands behind flags', async () => {
+    const config = await load({
+      env: { SLUICE_PUBLISH_KEYS: JSON.stringify(KEYS) },
+      flags: { 'publish.keys': false },
+    }).catch((error: unknown) => String(error));
+    expect(config).toContain('--publish-keys: publish.keys: must be a list');
+  });
+
+  it('may be a list, which begins with a bracket, where commas would do', async () => {
+    const env = { SLUICE_PLAY_SECRETS: '["a-secret,with-a-comma"]', SLUICE_PUBLISH_ALLOW: '["::1"]' };
+    expect(await load({ env })).toMatchObject({
+      play: { secrets: ['a-secret,with-a-comma'] },
+      publish: { allow: ['::1'] },
+    });
+  });
+
+  it.each(
+    OPTIONS.filter(({ notation, key }) => notation === 'JSON' || key === 'ladder').map(
+      ({ variable, key, example }) => [variable, key, exampleOf(example)],
+    ),
+  )('%s: its example is what %s then is', async (variable, key, example) => {
+    const config = await load({ env: { [variable]: example } });
+    const value = key.split('.').reduce<unknown>((tree, part) => Object(tree)[part], config);
+    expect(value).toMatchObject(JSON.parse(example));
+  });
+
+  const SUCH_AS =
+    '. It has to be such as [{"name":"cam","key":"sha256:…"}], in a shell with single quotes around it';
+  it.each([
+    ['cam', `publish.keys: is not valid JSON${SUCH_AS}`],
+    [' ', `publish.keys: is not valid JSON${SUCH_AS}`],
+    ["'[]'", `publish.keys: is not valid JSON${SUCH_AS}`],
+    ['tcp://10.0.0.1:1935', `publish.keys: is not valid JSON${SUCH_AS}`],
+    ['[{name:cam}]', `publish.keys: is not valid JSON${SUCH_AS}`],
+    ['null', `publish.keys: must be a list in square brackets${SUCH_AS}`],
+    ['{"name":"cam"}', `publish.keys: must be a list in square brackets${SUCH_AS}`],
+    ['"cam"', `publish.keys: must be a list in square brackets${SUCH_AS}`],
+    ['[null]', 'publish.keys.0: must be a group of options: name, key'],
+    ['[{"name":"cam"}]', 'publish.keys.0.key: must be the hash of a key: `sluice key <name>` makes both'],
+    [
+      '[{"name":"cam","key":"x"}]',
+      'publish.keys.0.key: must be the hash of a key: `sluice key <name>` makes both',
+    ],
+    [
+      JSON.stringify([{ ...KEYS[0], keys: 1 }]),
+      'publish.keys.0.keys: there is no such option; did you mean publish.keys.0.key?',
+    ],
+  ])('that is wrong says where and what to write: %s', async (text, message) => {
+    const lines = await complaints({ env: { SLUICE_PUBLISH_KEYS: text } });
+    expect(lines.join('; ')).toBe(`SLUICE_PUBLISH_KEYS: ${message}`);
+  });
+
+  it.each([
+    ['SLUICE_TRANSCODE_CODECS', '[]', 'transcode.codecs: must be a group in braces. It has to be such as {'],
+    ['SLUICE_APPLICATIONS', 'members', 'applications: is not valid JSON. It has to be such as {'],
+    ['SLUICE_APPLICATIONS', '{"a":{"publish":null}}', 'applications.a.publish: must be a group of options'],
+    ['SLUICE_APPLICATIONS', '{"a":{"publish":{"keys":{}}}}', 'applications.a.publish.keys: must be a list: '],
+    ['SLUICE_HOOKS', '[{"on":"publish","run":"x"}]', 'hooks.0.run: must be a list: '],
+    ['SLUICE_LADDER', '[720p,480p]', 'ladder: is not valid JSON. It has to be such as ["720p"'],
+    ['SLUICE_LADDER', '["720p",{"name":"low","size":480}]', 'ladder.1.size: must be like 720p'],
+    ['SLUICE_PUBLISH_ALLOW', '["10.0.0.0/8"', 'publish.allow: is not valid JSON. It has to be such as ['],
+  ])('that is wrong stops the start: %s=%s', async (variable, text, message) => {
+    const complaint = (await complaints({ env: { [variable]: text } })).join('; ');
+    expect(complaint.slice(0, variable.length + 2 + message.length)).toBe(`${variable}: ${message}`);
   });
 });
 

@@ -141,6 +141,36 @@ describe('printConfig', () => {
     });
   });
 
+  it('masks the same of what came as JSON from the environment, and names the variable', async () => {
+    const env = {
+      SLUICE_PUBLISH_KEYS: JSON.stringify([{ name: 'cam', key: `sha256:${'0a'.repeat(32)}` }]),
+      SLUICE_HOOKS: '[{"on":"publish","run":["curl","S3cr3t"]}]',
+      SLUICE_PLAY_SECRETS: '["S3cr3t-with,a-comma"]',
+      SLUICE_APPLICATIONS: JSON.stringify({
+        a: {
+          play: { secrets: ['S3cr3t-of-an-application'] },
+          callback: { url: 'https://S3cr3t@host/' },
+          hooks: [{ on: 'ended', run: ['tell', 'S3cr3t'] }],
+        },
+      }),
+    };
+    const printed = printConfig(await loadConfig({ file: null, env, flags: {} }));
+    expect(printed).not.toContain('S3cr3t');
+    expect(parse(printed)).toMatchObject({
+      publish: { keys: [{ name: 'cam' }] },
+      hooks: [{ on: 'publish', run: ['curl', '********'] }],
+      play: { secrets: ['********'] },
+      applications: { a: { play: { secrets: ['********'] }, callback: { url: '********' } } },
+    });
+    for (const [key, variable] of [
+      ['keys', 'SLUICE_PUBLISH_KEYS'],
+      ['hooks', 'SLUICE_HOOKS'],
+      ['secrets', 'SLUICE_PLAY_SECRETS'],
+      ['applications', 'SLUICE_APPLICATIONS'],
+    ])
+      expect(printed).toMatch(new RegExp(`^ *${key}: +# ${variable}$`, 'm'));
+  });
+
   it('says where each value comes from, and which variable would set it', async () => {
     const file = join(folder, 'sluice.yaml');
     writeFileSync(file, 'rtmp:\n  port: 1936\nplay:\n  secrets:\n    - a-secret-of-some-length\n');
@@ -165,6 +195,6 @@ describe('printConfig', () => {
     expect(line('secrets')).toBe(`secrets: # ${file}:5`);
     expect(line('takeover')).toBe('takeover: newest # default, SLUICE_PUBLISH_TAKEOVER');
     expect(line('# token')).toBe('# token: # default, SLUICE_API_TOKEN');
-    expect(line('applications')).toBe('applications: {} # default');
+    expect(line('applications')).toBe('applications: {} # default, SLUICE_APPLICATIONS');
   });
 });

@@ -44,11 +44,11 @@ describe('a value that does not fit says what does', () => {
     ],
     [
       { http: { trustProxy: '10.0.0.1' } },
-      'http.trustProxy: must be a list: write it in square brackets, as in [first, second] or [first]',
+      'http.trustProxy: must be a list: write it in square brackets, as in ["first", "second"] or ["first"]',
     ],
     [
       { hooks: { on: 'publish', run: ['x'] } },
-      'hooks: must be a list: begin each of its entries with a dash (-)',
+      'hooks: must be a list: begin each of its entries with a dash (-), or put square brackets around all',
     ],
     [{ hooks: [{ on: 'publish', run: [] }] }, 'hooks.0.run: must have at least 1 entry'],
     [

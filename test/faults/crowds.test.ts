@@ -68,7 +68,7 @@ test('a publisher faster than anybody can play is cut off when it holds too much
   await bystanders.expectClean();
 });
 
-test(`${NAMES} names by one address: those beyond the limit are refused`, async () => {
+test(`${NAMES} names by one address: those beyond the limit are refused, and another address gets in`, async () => {
   const connections = [];
   for (let first = 0; first < NAMES; first += NAMES_PER_CONNECTION) {
     const names = Array.from({ length: NAMES_PER_CONNECTION }, (_, n) => `name-${first + n}`);
@@ -82,10 +82,20 @@ test(`${NAMES} names by one address: those beyond the limit are refused`, async 
   // A bystander is the first of the thousand that there may be, and what flooded the gateway may not be gone yet.
   expect(begun.size).toBeGreaterThanOrEqual(NAMES - 2);
   await bystanders.expectClean();
-  await closeAll(connections);
+  const newcomers = await Bystanders.start(gateway, { name: 'other', localAddress: '127.0.0.2' });
+  await newcomers.expectClean();
   await bystanders.expectClean();
+  await closeAll(connections);
+  await newcomers.expectClean();
+  await bystanders.expectClean();
+  await newcomers.leave();
   expect(refused()).toHaveLength(1);
   expect(refused()).toMatchObject([{ level: 40, code: 'SLUICE_RTMP_LIMIT' }]);
+  // The newest goes, and with it what else its connection published.
+  const displaced = gateway.warnings.filter(({ msg }) => msg.startsWith('stream closed for one of another'));
+  expect(displaced).toMatchObject([
+    { code: 'SLUICE_RTMP_LIMIT', peer: '127.0.0.1', stream: expect.stringMatching(/^live\/name-99\d$/) },
+  ]);
 });
 
 test('they leave nothing behind', { timeout: 2 * AFTERLIFE_MS }, async () => {

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { publishTestPicture, type Running, run, start } from '../support/ffmpeg.ts';
@@ -110,6 +111,47 @@ describe.concurrent('the command', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/hls.*segmentLength/);
     expect(stderr).toContain('SLUICE_CONFIG_INVALID');
+  });
+
+  test('tells when the configuration file is valid again', async () => {
+    const file = join(folder, 'repaired.yaml');
+    const good = 'rtmp: { port: 0 }\nhttp: { port: 0 }\n';
+    await writeFile(file, good);
+    const program = sluice('--config', file);
+    await startScreen(program);
+    // Writes again until it is seen, as the screen comes before the watch, and not too often: it waits for quiet.
+    await until('the complaint', async () => {
+      await writeFile(file, 'rtmp: 3\n');
+      await delay(500);
+      return program.stderr.includes('the changed configuration is not valid; the old one stays');
+    });
+    await writeFile(file, good);
+    await until('the repair', () => program.stderr.includes('the configuration is valid again'));
+    expect(program.stderr).not.toContain('configuration changed');
+  });
+
+  test('takes stream keys from the environment, and does not start without those that it cannot read', async () => {
+    const withKeys = (keys: string) => {
+      const env = { ...process.env, SLUICE_PUBLISH_KEYS: keys };
+      const args = [join(ROOT, 'dist/cli.js'), '--rtmp-port', '0', '--http-port', '0'];
+      const program = start('node', args, { env });
+      started.push(program);
+      return program;
+    };
+    const locked = withKeys(`[{"name":"cam","key":"sha256:${'0a'.repeat(32)}"}]`);
+    const open = withKeys('');
+    const { rtmp, http } = ports(await startScreen(locked));
+    await startScreen(open);
+    expect(open.stderr).toContain('SLUICE_PUBLISH_OPEN');
+    expect(locked.stderr).not.toContain('SLUICE_PUBLISH_OPEN');
+    await publishTestPicture(`rtmp://127.0.0.1:${rtmp}/live/cam`).exited;
+    expect((await fetch(`http://127.0.0.1:${http}/hls/cam.m3u8`)).status).toBe(404);
+    expect(locked.stderr).toContain('SLUICE_PUBLISH_DENIED');
+    for (const keys of ['cam', '{}', '[{"name":"cam"}]']) {
+      const { code, stdout, stderr } = await withKeys(keys).exited;
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toMatch(/^sluice: SLUICE_PUBLISH_KEYS: publish\.keys.*\n.*\(SLUICE_CONFIG_INVALID\)\n$/);
+    }
   });
 
   test('says its version and nothing else', async () => {

@@ -59,10 +59,18 @@ async function convert(
   let pid: number | null = null;
   const faults: unknown[] = [];
   const packager = new HlsPackager({
-    ...{ clock: systemClock, store: new MemoryStore(), storePrefix: '', maxBytes: 1e9, resume: null },
+    ...{
+      clock: systemClock,
+      store: new MemoryStore(),
+      storePrefix: '',
+      maxBytes: 1e9,
+      resume: null,
+      resumeAligned: [],
+    },
     ...{ segmentName: (number) => `${number}.ts`, firstMediaSequence: 0, firstDiscontinuitySequence: 0 },
     ...{ segmentDuration: 2, maxSegmentDuration: 10, listedSegments: 100, beforeListing: null },
     onListed: () => {},
+    onStored: () => {},
     onDropped: () => {},
     onStoreError: (error) => faults.push(error),
   });

@@ -294,73 +294,123 @@ async function longestGap(url: string, until: AbortSignal): Promise<{ gapMs: num
   return { gapMs, refused };
 }
 
-test('a deploy costs viewers nothing: the next process waits for the last one', async () => {
-  const { rtmpPort, url, start } = await site('deploy', 'disk');
-  const first = start();
-  await first.ready;
-  const publisher = publish(rtmpPort, 'cam');
-  await until('the stream', async () => (await fetch(url('cam.m3u8'))).ok);
-  const players = Array.from({ length: VIEWERS }, () => new Player(url('cam/media.m3u8')));
-  const watching = players.map((player) => player.watch());
-  const second = start();
-  await until('the second process to wait', () =>
-    second.log.some(({ msg }) => msg.startsWith('waiting for')),
+test.each(['disk', 'memory'] as const)(
+  'a deploy costs viewers nothing, with the segments in %s',
+  async (type) => {
+    const { rtmpPort, url, start, directory } = await site(`deploy-${type}`, type);
+    const first = start();
+    await first.ready;
+    const publisher = publish(rtmpPort, 'cam');
+    await until('the stream', async () => (await fetch(url('cam.m3u8'))).ok);
+    const players = Array.from({ length: VIEWERS }, () => new Player(url('cam/media.m3u8')));
+    const watching = players.map((player) => player.watch());
+    const second = start();
+    await until('the second process to wait', () =>
+      second.log.some(({ msg }) => msg.startsWith('waiting for')),
+    );
+    expect(second.stdout).toBe('');
+    const measured = new AbortController();
+    const gap = longestGap(url('cam/media.m3u8'), measured.signal);
+    const signalledAt = performance.now();
+    first.signal('SIGTERM');
+    await second.ready;
+    const readyAfter = performance.now() - signalledAt;
+    const { code } = await first.exited;
+    measured.abort();
+    const { gapMs, refused } = await gap;
+    await until('segments of the second process', async () => {
+      const { segments } = await playlistOf(url('cam/media.m3u8'));
+      return segments.some(({ discontinuity }) => discontinuity) && segments.at(-1)?.discontinuity === false;
+    });
+    for (const player of players) player.stop();
+    await Promise.all(watching);
+    await publisher.stop();
+    const errors = players.flatMap((player) => player.errors);
+    const report = `ready after ${readyAfter.toFixed()} ms, ${refused} refused within ${gapMs.toFixed()} ms`;
+    expect(code).toBe(0);
+    expect(errors, report).toEqual([]);
+    expect(gapMs, report).toBeLessThan(1000);
+    // What was left for the second process was taken by it.
+    if (type === 'memory') expect(await readdir(join(directory, 'segments'))).toEqual([]);
+    expect(first.log.concat(second.log).filter(({ level }) => level >= 50)).toEqual([]);
+    await second.stop();
+  },
+);
+
+describe('with renditions', () => {
+  const NAMES = ['media.m3u8', 'media-160p.m3u8', 'media-audio.m3u8'];
+  test.each(['SIGKILL', 'SIGTERM'] as const)(
+    '%s: all of them are there again, and go on where they were',
+    async (signal) => {
+      const { rtmpPort, url, start } = await site(`ladder-${signal}`, 'disk', {
+        SLUICE_LADDER: '160p,audio',
+        SLUICE_TRANSCODE_WHEN: 'always',
+      });
+      const first = start();
+      await first.ready;
+      const publisher = publish(rtmpPort, 'cam');
+      const lists = () => Promise.all(NAMES.map((name) => playlistOf(url(`cam/${name}`))));
+      const ends = (some: Awaited<ReturnType<typeof lists>>) =>
+        some.map(({ mediaSequence, segments }) => (mediaSequence ?? 0) + segments.length);
+      await until('renditions', async () => (await fetch(url('cam/media-160p.m3u8'))).ok);
+      // The next segment is two seconds away then.
+      const before = await until('renditions as long as the source', async () => {
+        const now = await lists();
+        return new Set(ends(now)).size === 1 && now.every(({ segments }) => segments.length >= 3) && now;
+      });
+      first.signal(signal);
+      await first.exited;
+
+      const second = start();
+      await second.ready;
+      const between = await lists();
+      const report = first.log.map(({ time, msg }) => `${time} ${msg}`).join('\n');
+      expect(ends(between), report).toEqual(Array.from(NAMES, () => ends(between)[0]));
+      for (const [index, { segments }] of between.entries()) {
+        const uris = segments.map(({ uri }) => uri);
+        // A deploy finishes the segment under way, and so one may have left the list.
+        expect(uris).toEqual(
+          expect.arrayContaining((before[index]?.segments ?? []).slice(1).map(({ uri }) => uri)),
+        );
+        for (const uri of uris) expect(await bytesOf(url(`cam/${uri}`)), uri).toBeInstanceOf(Buffer);
+      }
+      const [end = 0] = ends(between);
+      const after = await until('two more segments of each', async () => {
+        const now = await lists();
+        return ends(now).every((last) => last >= end + 2) && now;
+      });
+      for (const [index, { segments }] of after.entries()) {
+        const marks = segments.flatMap(({ discontinuity }, n) =>
+          discontinuity ? [(after[index]?.mediaSequence ?? 0) + n] : [],
+        );
+        expect(marks, NAMES[index]).toEqual([end]);
+        expect(segments.length, NAMES[index]).toBeGreaterThan(3);
+      }
+      await publisher.stop();
+      await second.stop();
+    },
   );
-  expect(second.stdout).toBe('');
-  const measured = new AbortController();
-  const gap = longestGap(url('cam/media.m3u8'), measured.signal);
-  const signalledAt = performance.now();
-  first.signal('SIGTERM');
-  await second.ready;
-  const readyAfter = performance.now() - signalledAt;
-  const { code } = await first.exited;
-  measured.abort();
-  const { gapMs, refused } = await gap;
-  await until('segments of the second process', async () => {
-    const { segments } = await playlistOf(url('cam/media.m3u8'));
-    return segments.some(({ discontinuity }) => discontinuity) && segments.at(-1)?.discontinuity === false;
-  });
-  for (const player of players) player.stop();
-  await Promise.all(watching);
-  await publisher.stop();
-  const errors = players.flatMap((player) => player.errors);
-  const report = `ready after ${readyAfter.toFixed()} ms, ${refused} refused within ${gapMs.toFixed()} ms`;
-  expect(code).toBe(0);
-  expect(errors, report).toEqual([]);
-  expect(first.log.concat(second.log).filter(({ level }) => level >= 50)).toEqual([]);
-  await second.stop();
 });
 
-test('a deploy with memory: the next process waits for the port, and numbers go on', async () => {
-  const { rtmpPort, url, start } = await site('deploy-memory', 'memory');
-  const first = start();
-  await first.ready;
+test('with memory and no directory that could be written, playlists end with the process', async () => {
+  const { rtmpPort, url, start } = await site('nowhere', 'memory', {
+    SLUICE_STORAGE_DIRECTORY: '/dev/null/no',
+  });
+  const program = start();
+  await program.ready;
   const publisher = publish(rtmpPort, 'cam');
   await until('the stream', async () => (await fetch(url('cam.m3u8'))).ok);
-  const second = start();
-  await until('the second process to wait', () =>
-    second.log.some(({ msg }) => msg.startsWith('waiting for')),
-  );
-  const before = await playlistOf(url('cam/media.m3u8'));
-  const measured = new AbortController();
-  const gap = longestGap(url('cam/media.m3u8'), measured.signal);
-  first.signal('SIGTERM');
+  const next = start();
+  await until('the next process to wait', () => next.log.some(({ msg }) => msg.startsWith('waiting for')));
+  program.signal('SIGTERM');
   // Players get to the end.
   const ended = await until('the end', async () => {
     const seen = await playlistOf(url('cam/media.m3u8'));
     return seen.endList && seen;
   });
   for (const { uri } of ended.segments) expect(await bytesOf(url(`cam/${uri}`)), uri).toBeInstanceOf(Buffer);
-  await second.ready;
-  expect((await first.exited).code).toBe(0);
-  measured.abort();
-  const after = await until(
-    'the stream again',
-    async () => (await fetch(url('cam/media.m3u8'))).ok && playlistOf(url('cam/media.m3u8')),
-  );
-  expect(after.mediaSequence).toBeGreaterThan(before.segments.at(-1)?.mediaSequence ?? 0);
-  expect((await gap).gapMs).toBeLessThan(1000);
-  expect(first.log.map(({ msg }) => msg)).toEqual(expect.arrayContaining(['started', 'stopping', 'stopped']));
+  expect((await program.exited).code).toBe(0);
+  const told = program.log.filter(({ msg }) => msg.includes('the next process cannot go on'));
+  expect(told).toEqual([expect.objectContaining({ reason: expect.stringContaining('ENOTDIR') })]);
   await publisher.stop();
-  await second.stop();
 });

@@ -5,20 +5,38 @@ import { failure } from '../formats/amf/support.ts';
 import { encoded } from '../media/support.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
-function registry(takeover: TakeoverPolicy, maxStreams = 10, clock = new FakeClock()): StreamRegistry {
+/** Streams that went for others, and of which address. */
+type Displaced = [path: string, address: string][];
+
+function registry(
+  takeover: TakeoverPolicy,
+  maxStreams = 10,
+  clock = new FakeClock(),
+  displaced: Displaced = [],
+): StreamRegistry {
   return new StreamRegistry({
     clock,
     graceMs: () => 1000,
     takeover: () => takeover,
     maxStreams: () => maxStreams,
+    onDisplaced: ({ path }, address) => displaced.push([path, address]),
     onState: () => {},
     onEpoch: () => {},
     onSinkFault: () => {},
   });
 }
 
-function publisher(): Publisher & { count: number } {
-  const result = { address: '', encoder: null, count: 0, dismiss: () => result.count++ };
+function publisher(address = ''): Publisher & { count: number; reason: string | null } {
+  const result: ReturnType<typeof publisher> = {
+    address,
+    encoder: null,
+    count: 0,
+    reason: null,
+    dismiss: (reason) => {
+      result.count++;
+      result.reason = reason;
+    },
+  };
   return result;
 }
 
@@ -62,6 +80,138 @@ describe('StreamRegistry', () => {
     first.stream.close();
     streams.remove(first.stream);
     expect(streams.publish('live', 'c', publisher()).stream.state).toBe('live');
+  });
+
+  describe('when it is full', () => {
+    const MOST = 6;
+
+    /** @param letters one for each stream, its address */
+    function filled(letters: string) {
+      const displaced: Displaced = [];
+      const clock = new FakeClock();
+      const streams = registry('newest', MOST, clock, displaced);
+      const publications = [...letters].map((address, n) =>
+        streams.publish('live', `${address}${n}`, publisher(address)),
+      );
+      const enter = (address: string, name = `new-${address}`) =>
+        streams.publish('live', name, publisher(address));
+      const addresses = () =>
+        streams
+          .list()
+          .map(({ address }) => address)
+          .join('');
+      return { streams, clock, displaced, publications, enter, addresses };
+    }
+
+    it('the newest stream of the address that has most goes for a newcomer from another', () => {
+      const { streams, displaced, enter, addresses } = filled('baaaa');
+      const newest = publisher('a');
+      const { stream } = streams.publish('live', 'newest', newest);
+      expect(enter('c').stream.state).toBe('live');
+      expect(displaced).toEqual([['live/newest', 'a']]);
+      expect([stream.state, newest.reason]).toEqual(['closed', 'SLUICE_RTMP_LIMIT']);
+      expect(streams.get('live', 'newest')).toBeNull();
+      expect(addresses()).toBe('baaaac');
+      // Nothing comes back by trying again.
+      expect(failure(() => enter('a', 'newest'))).toBe('SLUICE_RTMP_LIMIT');
+    });
+
+    it('it goes on until the newcomer’s address would have as many', () => {
+      const { enter, addresses } = filled('aaaaaa');
+      for (const name of ['1', '2', '3']) enter('b', name);
+      expect(addresses()).toBe('aaabbb');
+      expect(failure(() => enter('b', '4'))).toBe('SLUICE_RTMP_LIMIT');
+      expect(failure(() => enter('a', '4'))).toBe('SLUICE_RTMP_LIMIT');
+      enter('c');
+      expect(failure(() => enter('a', '4'))).toBe('SLUICE_RTMP_LIMIT');
+      expect(addresses()).toHaveLength(MOST);
+    });
+
+    it('nobody goes where each address has one', () => {
+      const { enter, displaced } = filled('abcdef');
+      expect(failure(() => enter('g'))).toBe('SLUICE_RTMP_LIMIT');
+      expect(displaced).toEqual([]);
+    });
+
+    it('below the limit one address may have all', () => {
+      const { enter, displaced, addresses } = filled('aaaaa');
+      enter('b');
+      expect(addresses()).toBe('aaaaab');
+      expect(displaced).toEqual([]);
+    });
+
+    it('a name that exists costs no other its place, wherever it is published from', () => {
+      const { enter, displaced, addresses } = filled('aaaaaa');
+      enter('a', 'a5');
+      enter('b', 'a2');
+      expect(displaced).toEqual([]);
+      // The stream is its new publisher's.
+      expect(addresses()).toBe('aabaaa');
+    });
+
+    it('streams that wait for their publisher, or are played to their end, count for the last one', () => {
+      const { enter, displaced, publications, streams } = filled('aaaabb');
+      for (const publication of publications.slice(0, 4)) {
+        for (const frame of encoded({ seconds: 2 })) publication.push(frame);
+        publication.end();
+      }
+      publications[3]?.stream.close();
+      expect(streams.list().map(({ state }) => state)).toEqual([
+        'grace',
+        'grace',
+        'grace',
+        'closed',
+        'live',
+        'live',
+      ]);
+      enter('c', '1');
+      enter('c', '2');
+      expect(displaced).toEqual([
+        ['live/a3', 'a'],
+        ['live/a2', 'a'],
+      ]);
+      expect(publications[2]?.stream.state).toBe('closed');
+    });
+
+    it('a name that ended and is published again is a new stream', () => {
+      const { enter, displaced, publications } = filled('aaaaaa');
+      publications[0]?.stream.close();
+      enter('a', 'a0');
+      enter('b');
+      expect(displaced).toEqual([['live/a0', 'a']]);
+    });
+
+    it('streams of an earlier process are nobody’s', () => {
+      const { displaced, enter, streams } = filled('a');
+      for (const name of ['1', '2', '3', '4', '5']) {
+        streams.restore('live', name, { startedAt: 1, end: 2, closed: false }).awaitPublisher();
+      }
+      expect(failure(() => enter('b'))).toBe('SLUICE_RTMP_LIMIT');
+      streams.publish('live', '1', publisher('a'));
+      enter('b');
+      expect(displaced).toEqual([['live/1', 'a']]);
+    });
+
+    it('no more go at a time than there may be, until what is left of them is gone', () => {
+      const { enter, streams, publications } = filled('aaaaaa');
+      const displaced = publications.map(({ stream }) => stream);
+      let turn = 0;
+      const swap = (from: string, to: string) => {
+        for (const stream of streams.list()) {
+          if (stream.address !== from) continue;
+          stream.close();
+          streams.remove(stream);
+        }
+        while (streams.list().length < MOST) enter(to, `${turn++}`);
+      };
+      for (let n = 0; n < 3; n++) displaced.push(enter('b', `${turn++}`).stream);
+      swap('b', 'a');
+      for (let n = 0; n < 3; n++) displaced.push(enter('b', `${turn++}`).stream);
+      swap('b', 'a');
+      expect(failure(() => enter('b'))).toBe('SLUICE_RTMP_LIMIT');
+      for (const stream of displaced) if (stream.state === 'closed') streams.remove(stream);
+      expect(enter('b').stream.state).toBe('live');
+    });
   });
 
   it('refuses a blocked name, and no other, until its time is over', () => {

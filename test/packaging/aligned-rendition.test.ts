@@ -28,7 +28,14 @@ function rig(store = new SlowStore()) {
   const clock = new FakeClock();
   const rendition = new AlignedRendition({
     ...{ clock, store, storePrefix: 'live/test/', listedSegments: 6 },
-    ...{ onStoreError: () => {}, onListed: () => {}, segmentName: (number) => `audio-${number}.ts` },
+    ...{
+      onStoreError: () => {},
+      onListed: () => {},
+      onStored: () => {},
+      resume: null,
+      beforeListing: null,
+      segmentName: (number) => `audio-${number}.ts`,
+    },
   });
   const add = async (number: number, bytes = 1) => {
     const sound = [{ ...packetAt(SOUND, number * 2000), data: new Uint8Array(bytes) }];

@@ -18,6 +18,16 @@ describe('FrameRateMeter', () => {
     },
   );
 
+  it('is none where timestamps hardly move: what is promised counts', () => {
+    const meter = new FrameRateMeter();
+    for (let dts = 0; dts < 100; dts++) meter.frame(dts);
+    expect(meter.rate(null)).toBeNull();
+    expect(meter.rate(30)).toBe(30);
+    meter.reset();
+    for (let n = 0; n < 100; n++) meter.frame(0);
+    expect(meter.rate(null)).toBeNull();
+  });
+
   it('forgets an uneven start and holes', () => {
     const meter = new FrameRateMeter();
     for (const ms of [0, 7, 9, 40, 80, 120]) meter.frame(ticksFromMs(ms));

@@ -20,6 +20,7 @@ function rig(listedSegments = 6) {
     isOpen: () => true,
     figures: new PackagingFigures(),
     onListed: () => {},
+    onStored: () => {},
     onStoreError: (_stream, error) => {
       throw error;
     },

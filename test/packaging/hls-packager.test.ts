@@ -321,6 +321,38 @@ describe('figures', () => {
     expect(studio.packager.rendition.newest?.lateness).toBeGreaterThan(-0.1);
     expect(studio.packager.rendition.newest?.lateness).toBeLessThan(0.5);
   });
+
+  it('of all segments count each once, and those of renditions not', async () => {
+    const figures = new PackagingFigures();
+    const studio = new Studio({ packager: { figures } });
+    const aligned = studio.packager.align('720p');
+    const nothing = { video: null, audio: null, pictures: [], sound: [], closedAt: 0 };
+    studio.packager.observe({
+      segmentBegan: () => {},
+      segmentListed: (_number, segment) => aligned.add(segment, nothing),
+      segmentLost: () => {},
+    });
+    await studio.publish(CLIP);
+    await aligned.settled();
+    expect(figures.listing.count).toBe(2 * studio.segments.length);
+    expect(figures.duration.count).toBe(studio.segments.length);
+    const seconds = studio.segments.reduce((sum, { duration }) => sum + duration / 90_000, 0);
+    expect(figures.duration.sum).toBeCloseTo(seconds, 6);
+    expect(figures.lateness.count).toBe(studio.segments.length);
+    expect(figures.lateness.sum).toBeGreaterThanOrEqual(0);
+    expect(figures.lateness.sum).toBeLessThan(0.5 * studio.segments.length);
+  });
+
+  it('of media that comes faster than it plays are not late', async () => {
+    const figures = new PackagingFigures();
+    const studio = new Studio({ packager: { figures } });
+    const atOnce = CLIP.map((tag) => ({ ...tag, at: 0 }));
+    await studio.publish(atOnce);
+    expect(studio.packager.rendition.newest?.lateness).toBeLessThan(-1);
+    expect(figures.lateness.count).toBe(studio.segments.length);
+    expect(figures.lateness.sum).toBeLessThan(0.1);
+    expect(figures.lateness.sum).toBeGreaterThanOrEqual(0);
+  });
 });
 
 describe('the store', () => {
@@ -351,7 +383,7 @@ describe('the store', () => {
     expect(figures).toMatchObject({ segmentsLost: 1, storeErrors: 1, listing: { count: 14 } });
   });
 
-  it('that loses segments is what the stream warns of, until it takes one', async () => {
+  it('that loses segments is what the stream warns of, until it has taken all for ten seconds', async () => {
     const studio = new Studio();
     const codes = () => studio.warnings.map(({ code, severity }) => [code, severity]);
     const tags = repeated(CLIP, 3);
@@ -364,7 +396,9 @@ describe('the store', () => {
     expect(codes()).toEqual([['segments-lost', 'problem']]);
     await studio.send(ingest, between(11_000, 13_000));
     expect(codes()).toEqual([['segments-lost', 'problem']]);
-    await studio.send(ingest, between(13_000, 15_000));
+    await studio.send(ingest, between(13_000, 21_000));
+    expect(codes()).toEqual([['segments-lost', 'problem']]);
+    await studio.send(ingest, between(21_000, 26_000));
     expect(codes()).toEqual([]);
     expect(studio.storeErrors).toEqual(['s-104.ts', 's-105.ts']);
     await studio.end(ingest);

@@ -58,6 +58,7 @@ function boot({ clock, store, journal }: Machine, options: Partial<HlsOutputsOpt
     playlistFiles: null,
     isOpen: () => true,
     onListed: () => {},
+    onStored: () => {},
     onStoreError: () => {},
     ...options,
   });
@@ -182,7 +183,7 @@ describe('a stream over a kill -9', () => {
     stream.close();
     await first.outputs.retire(stream, () => {});
     const { segments } = first.windowOf(stream);
-    await first.outputs.handOn();
+    await first.outputs.handOn(true);
     const state = written(computer.journal);
     expect(state.rendition?.ended).toBe(true);
     expect(state.nextMediaSequence).toBeGreaterThan(segments.at(-1)?.mediaSequence ?? 0);
@@ -205,7 +206,7 @@ describe('a stream over a kill -9', () => {
     const gone: string[] = [];
     await first.outputs.retire(stream, () => gone.push('first'));
     const listed = first.windowOf(stream);
-    await first.outputs.handOn();
+    await first.outputs.handOn(true);
     // The first process is still there: what it does now must not be in the way of the second.
     computer.clock.advance(10_000);
     expect(gone).toEqual([]);

@@ -45,6 +45,47 @@ describe('SegmentHistory', () => {
     expect(history.bytes).toBe(bytes * 6);
   });
 
+  it('never keeps more than five lists and a segment of media, nor deletes what was just listed', () => {
+    const step = fc.record({
+      seconds: fc.double({ min: 0.1, max: 10, noNaN: true }),
+      afterMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 20_000 })),
+    });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 3, max: 20 }),
+        fc.integer({ min: 1, max: 10 }),
+        fc.array(step, { maxLength: 200 }),
+        (listed, targetDuration, steps) => {
+          const history = new SegmentHistory(listed, 0);
+          history.begin(targetDuration);
+          const lengths = new Map<string, number>();
+          const bytes = new Map<string, number>();
+          let now = 0;
+          let longest = 0;
+          for (const [i, { seconds: length, afterMs }] of steps.entries()) {
+            now += afterMs;
+            const segment = segmentInfo(i, length);
+            lengths.set(segment.uri, segment.duration);
+            bytes.set(segment.uri, segment.bytes);
+            const before = history.window.segments.map(({ uri }) => uri);
+            history.append(segment, now);
+            const expired = history.takeExpired(now);
+            // Whoever has read the list before this segment came can fetch all of it.
+            for (const uri of afterMs === 0 ? [] : expired) expect(before).not.toContain(uri);
+            for (const uri of expired) expect(history.has(uri)).toBe(false);
+            const kept = history.uris();
+            // What is listed, and what has just left that list.
+            longest = Math.max(longest, history.duration + segment.duration);
+            expect(kept.reduce((sum, uri) => sum + (lengths.get(uri) ?? Number.NaN), 0)).toBeLessThanOrEqual(
+              5 * longest,
+            );
+            expect(history.bytes).toBe(kept.reduce((sum, uri) => sum + (bytes.get(uri) ?? Number.NaN), 0));
+          }
+        },
+      ),
+    );
+  });
+
   it('a burst of a minute deletes nothing that a player may want', () => {
     const history = new SegmentHistory(6, 0);
     history.begin(2);

@@ -55,7 +55,7 @@ describe('an outage of the store', () => {
       ],
     ]);
     clock.advance(8000);
-    for (let n = 0; n < 10; n++) outage.segmentStored();
+    for (const one of streams) outage.segmentStored(one, false);
     expect(lines()).toEqual([['info', IS_OVER, { lost: 1000, streams: 50 }]]);
   });
 
@@ -66,27 +66,46 @@ describe('an outage of the store', () => {
     expect(lines()).toHaveLength(1);
     for (let n = 1; n <= 30; n++) {
       clock.advance(2000);
-      outage.segmentStored();
+      outage.segmentStored(cam, true);
       outage.segmentLost(cam, FULL, `${n}.ts`);
     }
     clock.advance(9999);
-    outage.segmentStored();
+    outage.segmentStored(cam, false);
     expect(lines()).toEqual([]);
     clock.advance(1);
-    outage.segmentStored();
+    outage.segmentStored(cam, false);
     expect(lines()).toEqual([['info', IS_OVER, { lost: 31, streams: 1 }]]);
+  });
+
+  it('is not over because another stream has its segments, until the one that lost some has ended', () => {
+    const { clock, outage, stream, lines } = rig();
+    const slow = stream('slow');
+    const quick = stream('quick');
+    outage.segmentLost(slow, FULL, '0.ts');
+    lines();
+    for (let n = 0; n < 10; n++) {
+      clock.advance(2000);
+      outage.segmentStored(quick, false);
+    }
+    expect(lines()).toEqual([]);
+    slow.close();
+    expect(lines()).toEqual([]);
+    outage.segmentStored(quick, false);
+    expect(lines()).toEqual([['info', IS_OVER, { lost: 1, streams: 1 }]]);
   });
 
   it('that follows another has lines of its own, with its own code and advice', () => {
     const { clock, outage, stream, lines } = rig();
-    outage.segmentLost(stream('one'), FULL, '0.ts');
+    const one = stream('one');
+    const two = stream('two');
+    outage.segmentLost(one, FULL, '0.ts');
     clock.advance(10_000);
-    outage.segmentStored();
+    outage.segmentStored(one, false);
     lines();
     clock.advance(1);
-    outage.segmentLost(stream('two'), new SluiceError('SLUICE_STORE_FULL', 'reached 5 bytes'), '1.ts');
+    outage.segmentLost(two, new SluiceError('SLUICE_STORE_FULL', 'reached 5 bytes'), '1.ts');
     clock.advance(10_000);
-    outage.segmentStored();
+    outage.segmentStored(two, false);
     expect(lines()).toEqual([
       [
         'error',
@@ -103,9 +122,21 @@ describe('an outage of the store', () => {
     ]);
   });
 
+  it.each(['EMFILE', 'ENFILE'])('for want of descriptors (%s) is not said to be of the disk', (code) => {
+    const { outage, stream, lines } = rig();
+    outage.segmentLost(
+      stream('cam'),
+      Object.assign(new Error(`${code}: too many open files`), { code }),
+      '0.ts',
+    );
+    expect(lines()).toMatchObject([
+      ['error', BEGINS, { code: 'SLUICE_DESCRIPTORS_EXHAUSTED', fix: ERRORS.SLUICE_DESCRIPTORS_EXHAUSTED }],
+    ]);
+  });
+
   it('that never was is not told to be over', () => {
-    const { outage, lines } = rig();
-    outage.segmentStored();
+    const { outage, stream, lines } = rig();
+    outage.segmentStored(stream('cam'), false);
     expect(lines()).toEqual([]);
   });
 });

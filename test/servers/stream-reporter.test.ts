@@ -57,6 +57,25 @@ describe('the warnings of a stream', () => {
   });
 });
 
+it('each segment that is lost is an event, with what the store said', () => {
+  const clock = new FakeClock();
+  const events = new EventEmitter<GatewayEvents>();
+  const lines: string[] = [];
+  const write = (_fields: object, message: string) => lines.push(message);
+  const reporter = new StreamReporter(clock, { info: write, warn: write, error: write }, events);
+  const { stream } = rig().registry.publish('live', 'cam', { address: '', encoder: null, dismiss: () => {} });
+  const told: unknown[] = [];
+  events.on('storeError', (event) => told.push(event));
+  const error = new Error('EIO: i/o error');
+  reporter.segmentLost(stream, error, '0.ts');
+  reporter.segmentLost(stream, error, '1.ts');
+  expect(told).toEqual([
+    { app: 'live', name: 'cam', error },
+    { app: 'live', name: 'cam', error },
+  ]);
+  expect(lines).toHaveLength(1);
+});
+
 describe('the lines of a stream', () => {
   it('that comes and goes all the time are one of a kind per second, with their number', () => {
     const { clock, visit, lines } = rig();

@@ -57,6 +57,84 @@ it('memory with a directory remembers states, and needs it for itself no more th
   expect(third.persistent).toBe(false);
 });
 
+it('memory with a directory leaves its segments to the next process, and takes them out of it', async () => {
+  const directory = await temporaryDirectory();
+  const { open } = rig({ type: 'memory', directory });
+  const first = await open();
+  const state = await writeStream(first);
+  expect(await first.handOver()).toBe(true);
+  await first.release();
+  const second = await open();
+  expect(second.states).toEqual([state]);
+  expect(second.store.bytes).toBe(first.store.bytes);
+  expect(await bytesOf(second.store.get('live@test/s-9.ts'))).toHaveLength(700);
+  expect(await readdir(join(directory, 'segments'))).toEqual([]);
+  // Of what does not go on nothing stays in memory.
+  second.startCleaning((name) => name.endsWith('s-12.ts'));
+  expect(second.store.bytes).toBe(1000);
+  // It did not get to leave anything: the state is still there.
+  const third = await open();
+  expect(third.states).toEqual([{ ...state, rendition: null }]);
+});
+
+it('memory that is too small for what was left takes no half playlists', async () => {
+  const { open } = rig({ type: 'memory', directory: await temporaryDirectory() });
+  const first = await open();
+  const state = await writeStream(first);
+  await first.handOver();
+  await first.release();
+  const second = await open({ maxBytes: 2500 });
+  expect(second.states).toEqual([{ ...state, rendition: null }]);
+  second.startCleaning(() => false);
+  expect(second.store.bytes).toBe(0);
+});
+
+it('memory leaves nothing where it cannot, and says so', async () => {
+  const { open, log } = rig({ type: 'memory' });
+  const storage = await open({ directory: '/dev/null/no' });
+  await storage.store.put('live@test/s-1.ts', body(10));
+  log.length = 0;
+  expect(await storage.handOver()).toBe(false);
+  expect(log).toEqual(['the next process cannot go on with the segments: playlists end']);
+});
+
+it('memory touches nothing of a process that keeps segments in the same directory', async () => {
+  const directory = await temporaryDirectory();
+  const { open, log } = rig({ directory });
+  const disk = await open();
+  const state = await writeStream(disk);
+  const memory = await open({ type: 'memory' });
+  expect(memory.states).toEqual([{ ...state, rendition: null }]);
+  expect(log).toEqual(['the segments of the last process cannot be taken over']);
+  await memory.store.put('live@test/s-1.ts', body(10));
+  expect(await memory.handOver()).toBe(false);
+  expect(await readdir(join(directory, 'segments/live@test'))).toHaveLength(4);
+  await disk.release();
+});
+
+it('renditions go on each for itself: one with a segment missing begins anew', async () => {
+  const directory = await temporaryDirectory();
+  const { open } = rig({ directory });
+  const first = await open();
+  const whole = streamState();
+  const { rendition } = whole;
+  if (rendition === null) throw new Error('no rendition');
+  const aligned = ['160p', '240p'].map((name) => ({
+    ...rendition,
+    name,
+    retired: [],
+    segments: rendition.segments.map((one) => ({ ...one, uri: `${name}-${one.uri}` })),
+  }));
+  for (const { uri, bytes } of aligned.flatMap(({ segments }) => segments))
+    await first.store.put(`live@test/${uri}`, body(bytes));
+  const state = await writeStream(first, { ...whole, aligned });
+  await first.release();
+  await unlink(join(directory, 'segments/live@test/160p-s-11.ts'));
+  const second = await open();
+  expect(second.states).toEqual([{ ...state, aligned: aligned.slice(1) }]);
+  await second.release();
+});
+
 it('the disk gives back what the last process had', async () => {
   const { open } = rig({ directory: await temporaryDirectory() });
   const first = await open();

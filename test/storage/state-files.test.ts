@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -184,6 +184,41 @@ describe('StateFiles', () => {
     const { files, errors } = open(directory, fs);
     expect([...(await files.load()).keys()]).toEqual(['live@good']);
     expect(errors).toEqual(['Error: EROFS: injected']);
+  });
+
+  it('sets aside what is no file, so that its stream can write there, and leaves strangers alone', async () => {
+    const directory = await withFile('stranger.txt', 'x');
+    const state = (name: string) => join(directory, 'state', name);
+    await mkdir(state('live@x.json/inside'), { recursive: true });
+    await symlink(state('stranger.txt'), state('live@y.json'));
+    await mkdir(state('lost+found'));
+    const unfinished = '.live@x.json.0123abcd.tmp';
+    await mkdir(state(unfinished));
+    await utimes(state(unfinished), 1, 1);
+    const { files, corrupt, errors } = open(directory);
+    await files.save('live@good', streamState({ name: 'good' }));
+    expect([...(await files.load()).keys()]).toEqual(['live@good']);
+    expect(corrupt.sort()).toEqual([
+      'state/live@x.json is a directory',
+      'state/live@y.json is no regular file',
+    ]);
+    await files.save('live@x', streamState({ name: 'x' }));
+    expect([...(await files.load()).keys()].sort()).toEqual(['live@good', 'live@x']);
+    expect(corrupt).toHaveLength(2);
+    expect(errors).toEqual([]);
+    expect(await readdir(state('live@x.json.corrupt-1'))).toEqual(['inside']);
+    expect(await readdir(join(directory, 'state'))).toContain(unfinished);
+  });
+
+  it('reports a directory that it cannot set aside once, and goes on', async () => {
+    const directory = await withFile('live@test.json.corrupt-5', 'x');
+    for (const n of [1, 2, 3, 4]) await writeFile(join(directory, `state/live@test.json.corrupt-${n}`), 'x');
+    await mkdir(join(directory, 'state/live@test.json'));
+    const { files, corrupt, errors } = open(directory);
+    await files.save('live@good', streamState({ name: 'good' }));
+    expect([...(await files.load()).keys()]).toEqual(['live@good']);
+    expect(corrupt).toEqual([]);
+    expect(errors).toEqual([expect.stringContaining('ENOTDIR')]);
   });
 
   it('gives the same state or sets the file aside whatever happens to its bytes', async () => {

@@ -18,6 +18,8 @@ export interface PacedOptions {
   readonly port: number;
   readonly key: string;
   readonly app?: string;
+  /** Where the publisher is; the system chooses when absent. */
+  readonly localAddress?: string | undefined;
   readonly tags: readonly FlvTag[];
   /** 2 sends twice as fast as the timestamps say. */
   readonly speed?: number;
@@ -40,8 +42,8 @@ export interface PacedPublisher {
 
 /** Publishes tags at the pace of their timestamps, as an encoder does. */
 export async function publishPaced(options: PacedOptions): Promise<PacedPublisher> {
-  const { port, key, tags, app = 'live', speed = 1, loop = false, onSent } = options;
-  const publisher = await publishRtmp({ host: '127.0.0.1', port, app, key });
+  const { port, key, tags, app = 'live', localAddress, speed = 1, loop = false, onSent } = options;
+  const publisher = await publishRtmp({ host: '127.0.0.1', port, app, key, localAddress });
   const pace = paceOf(tags);
   const turn = (pace.at(-1) ?? 0) + 40;
   const startedAt = performance.now();

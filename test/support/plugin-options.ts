@@ -12,7 +12,7 @@ export function pluginOptions(): GatewayPluginOptions {
     standalone: true,
     hls: { find: () => [], access: OPEN_ACCESS, onRequest: () => {}, onWanted: () => false },
     restoring: () => null,
-    open: { rtmpPort: () => 1935, publicStreams: () => [], ready: () => true },
+    open: { rtmpPort: () => 1935, publicStreams: () => [], onSuccessor: () => {}, ready: () => true },
     api: {
       token: () => null,
       server: () => ({
@@ -48,6 +48,7 @@ export function pluginOptions(): GatewayPluginOptions {
       denied: () => {},
       unread: () => {},
       silent: () => {},
+      crowded: () => {},
       fault: (error) => {
         throw error;
       },

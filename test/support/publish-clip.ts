@@ -196,8 +196,10 @@ export class Studio {
       maxBytes: 100_000_000,
       onStoreError: (_error, uri) => this.storeErrors.push(uri),
       resume: null,
+      resumeAligned: [],
       beforeListing: null,
       onListed: () => {},
+      onStored: () => {},
       onDropped: () => {},
       ...options.packager,
     });

@@ -109,7 +109,7 @@ export class FrameSpacing {
       code: 'frame-rate-variable',
       severity: 'notice',
       message: `The frame rate is variable: frames are shown for ${shortest} to ${longest} ms, so motion is not smooth.`,
-      fix: 'Send a constant frame rate. OBS does: Settings > Video > Common FPS Values. In a phone app look for "constant frame rate". With ffmpeg: -fps_mode cfr -r 30.',
+      fix: 'Send a constant frame rate. In OBS: Settings > Video > Common FPS Values: 30 or 60. In a phone app look for "constant frame rate". With ffmpeg: -fps_mode cfr -r 30.',
     };
   }
 }
@@ -119,6 +119,6 @@ function framesMissing(share: number): Warning {
     code: 'frames-missing',
     severity: share < BAD_MISSING_SHARE ? 'warning' : 'problem',
     message: `${Math.round(share * 100)} % of the frames are missing: the encoder left them out, so the picture freezes again and again.`,
-    fix: 'In OBS look at View > Stats. Dropped frames (network): lower Settings > Output > Streaming > Bitrate. Skipped or missed frames (encoding, rendering): choose a hardware Video Encoder there, or lower Settings > Video > Output (Scaled) Resolution.',
+    fix: 'In OBS: View > Stats says which frames. Dropped (network): lower Settings > Output > Streaming > Bitrate. Skipped or missed (encoding, rendering): choose a hardware Video Encoder there, or lower Settings > Video > Output (Scaled) Resolution.',
   };
 }

@@ -49,6 +49,6 @@ function bFrames(inARow: number, frameMs: number | null): Warning {
     code: 'b-frames',
     severity: 'notice',
     message: `The encoder uses B-frames, ${inARow} in a row${cost}.`,
-    fix: 'They give a better picture for the bitrate: leave them unless delay matters more. Then, in OBS: Settings > Output > Output Mode "Advanced" > Streaming > Max B-frames: 0, or with x264 add bframes=0 to x264 Options. With ffmpeg: -bf 0.',
+    fix: 'They give a better picture for the bitrate: leave them unless delay matters more. In OBS: Settings > Output > Output Mode "Advanced" > Streaming > B-Frames (or Max B-frames): 0, or with x264 add bframes=0 to x264 Options. With ffmpeg: -bf 0.',
   };
 }

@@ -157,12 +157,17 @@ function sendPlaylist(
   const etag = gzip ? `"${rendered.etag}-gz"` : `"${rendered.etag}"`;
   reply
     .header('cache-control', `${scope}, max-age=${Math.max(1, Math.floor(targetDuration / 2))}`)
-    .header('vary', 'Accept-Encoding')
+    .header('vary', withAcceptEncoding(reply.getHeader('vary')))
     .header('etag', etag);
   if (matches(request, etag)) return reply.code(304).send();
   reply.type(PLAYLIST_TYPE);
   if (gzip) reply.header('content-encoding', 'gzip');
   return sendBytes(reply, [gzip ? rendered.gzip : rendered.text]);
+}
+
+/** What an app that has the gateway as a plugin makes its answers depend on stays. */
+function withAcceptEncoding(vary: number | string | string[] | undefined): string {
+  return vary === undefined ? 'Accept-Encoding' : `${vary}, Accept-Encoding`;
 }
 
 function sendSegment(request: FastifyRequest, reply: FastifyReply, body: SegmentBody, name: string) {

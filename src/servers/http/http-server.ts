@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises';
 import { Server as NetServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify';
@@ -6,6 +7,7 @@ import type { Logger } from '../stream-reporter.ts';
 import { endSilent, refuseClient } from './client-faults.ts';
 import { sendBadRequest } from './errors.ts';
 import type { HttpIncidents } from './incidents.ts';
+import { SUCCESSOR_HEADER } from './public-routes.ts';
 
 /** The next process listens by then: connections that stay open until here do not meet a closed port. */
 const HANDOVER_MS = 1000;
@@ -13,6 +15,8 @@ const HANDOVER_MS = 1000;
 const TAKEOVER_PATIENCE_MS = 10_000;
 const TAKEOVER_RETRY_MS = 20;
 const IDENTIFY_MS = 1000;
+/** How long after it has announced itself a new process may still be waiting. */
+export const SUCCESSOR_LIFE_MS = TAKEOVER_PATIENCE_MS + 2000;
 
 export interface HttpServerOptions {
   readonly plugin: FastifyPluginAsync;
@@ -44,6 +48,7 @@ export async function makeHttpServer(options: HttpServerOptions): Promise<Fastif
   });
   await app.register(plugin);
   app.server.on('timeout', (socket) => endSilent(socket, incidents));
+  app.server.on('drop', (dropped) => incidents.crowded(dropped?.remoteAddress ?? 'unknown'));
   await app.ready();
   return app;
 }
@@ -77,19 +82,23 @@ export async function listenHttp(
 }
 
 async function listen(app: FastifyInstance, port: number, host: string | undefined): Promise<void> {
+  // Where localhost is several addresses, Fastify would make servers for the others that nothing here knows of, limits
+  // included. RTMP takes the first one too.
+  const address = host === 'localhost' ? (await lookup(host)).address : host;
   // Fastify listens on localhost unless told otherwise; :: takes IPv4 too where there is IPv6.
-  await app.listen({ port, host: host ?? '::' }).catch((error: unknown) => {
+  await app.listen({ port, host: address ?? '::' }).catch((error: unknown) => {
     if (host !== undefined || !isNoIpv6(error)) throw error;
     return app.listen({ port, host: '0.0.0.0' });
   });
 }
 
-/** Whether a gateway answers there, as it still does while it ends. */
+/** Whether a gateway answers there, as it still does while it ends. It learns that this one is to replace it. */
 async function isGateway(port: number, host: string | undefined): Promise<boolean> {
   const unspecified = host === undefined || host === '::' || host === '0.0.0.0';
   const name = unspecified ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
   try {
     const response = await fetch(`http://${name}:${port}/streams.json`, {
+      headers: { [SUCCESSOR_HEADER]: 'waiting' },
       signal: AbortSignal.timeout(IDENTIFY_MS),
     });
     const info: unknown = await response.json();

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import type { ErrorCode } from '../../media/errors.ts';
+import { ERRORS, type ErrorCode } from '../../media/errors.ts';
 import type { CrowdLog } from '../crowd-log.ts';
 
 /** Players ask for streams that have not begun; only this many in ten seconds are news. */
@@ -19,6 +19,8 @@ export interface HttpIncidents {
   unread(peer: string): void;
   /** Disconnected because nothing ever came. */
   silent(peer: string): void;
+  /** One connection more than there are file descriptors for. */
+  crowded(peer: string): void;
   /** Ours. */
   fault(error: Error): void;
 }
@@ -66,6 +68,15 @@ export function httpIncidents(crowd: CrowdLog<'info' | 'warn' | 'error'>): HttpI
         fields: { peer, code: 'SLUICE_HTTP_SILENT' },
         message: `${SILENT_WORTH_A_LINE} HTTP connections within ten seconds on which nothing was asked`,
         worthALine: SILENT_WORTH_A_LINE,
+      }),
+    crowded: (peer) =>
+      crowd.note({
+        level: 'warn',
+        kind: 'http crowded',
+        peer,
+        fields: { peer, code: 'SLUICE_DESCRIPTORS_EXHAUSTED', fix: ERRORS.SLUICE_DESCRIPTORS_EXHAUSTED },
+        message:
+          'HTTP connection refused: the file descriptors that are left are for publishers and segments',
       }),
     fault: (error) =>
       crowd.note({

@@ -127,6 +127,9 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
   counter('sluice_received_bytes_total', 'Bytes of media taken in, of all streams.', [], () =>
     one(sources.ingest().receivedBytes),
   );
+  gauge('sluice_bitrate_bits_per_second', 'Media rates of all live streams together.', [], () =>
+    one(streams.reduce((sum, { state, bitrate }) => (state === 'live' ? sum + bitrate : sum), 0)),
+  );
   counter('sluice_frames_total', 'Frames taken in, of all streams.', ['kind'], () =>
     by('kind', sources.ingest().frames),
   );
@@ -254,7 +257,7 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
   );
   counter(
     'sluice_stream_segments_lost_total',
-    'Segments that could not be stored and were never listed.',
+    'Segments of the source that could not be stored and were never listed.',
     stream,
     () => each(({ segmentsLost }) => segmentsLost),
   );
@@ -281,12 +284,24 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
     const ofProcess = await processMetrics();
     streams = sources.streams();
     const ofGateway = await registry.metrics();
-    const listing = histogramText(
-      'sluice_segment_listing_seconds',
-      'From the packet that closed a segment to the playlist that lists it.',
-      packaging.listing,
-    );
-    return `${ofGateway}\n${listing}\n${ofProcess}`;
+    const ofSegments = [
+      histogramText(
+        'sluice_segment_listing_seconds',
+        'From the packet that closed a segment to the playlist that lists it.',
+        packaging.listing,
+      ),
+      histogramText(
+        'sluice_segment_duration_seconds',
+        'Durations of the segments listed, of all sources.',
+        packaging.duration,
+      ),
+      histogramText(
+        'sluice_segment_lateness_seconds',
+        'How long after the end of its media, by its program date time, a segment was listed, of all sources.',
+        packaging.lateness,
+      ),
+    ];
+    return [ofGateway, ...ofSegments, ofProcess].join('\n');
   };
 }
 

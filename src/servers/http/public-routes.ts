@@ -8,18 +8,25 @@ export interface PublicRoutesOptions {
   readonly rtmpPort: () => number | null;
   /** The streams that everybody may know of. */
   readonly publicStreams: () => PublicStreamView[];
+  /** A gateway on this computer waits for the port of this one. */
+  readonly onSuccessor: () => void;
   /** False while starting or draining. */
   readonly ready: () => boolean;
 }
 
+/** In the question of a gateway that finds its port taken. */
+export const SUCCESSOR_HEADER = 'sluice-successor';
 /** However many ask, the streams are looked at this often. */
 const LIST_LIFE_MS = 500;
 
 /** What the player page and load balancers ask, open to everybody. */
 export function publicRoutes(app: FastifyInstance, options: PublicRoutesOptions): void {
-  const { version, defaultApp, rtmpPort, publicStreams, ready } = options;
+  const { version, defaultApp, rtmpPort, publicStreams, onSuccessor, ready } = options;
   let list: { readonly info: PublicInfo; readonly at: number } | null = null;
-  app.get('/streams.json', async (_request, reply): Promise<PublicInfo> => {
+  app.get('/streams.json', async ({ headers, socket }, reply): Promise<PublicInfo> => {
+    // Nobody else is to keep playlists from ending.
+    if (headers[SUCCESSOR_HEADER] !== undefined && socket.remoteAddress === socket.localAddress)
+      onSuccessor();
     // However many pages are open, an edge asks once a second.
     reply.header('cache-control', 'public, max-age=1');
     const now = performance.now();

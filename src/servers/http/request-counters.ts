@@ -40,14 +40,22 @@ export function countRequests(
 ): void {
   scope.addHook('onRequest', (request, reply, done) => {
     counters.open++;
-    // Not onResponse: it is not called for a client that hangs up.
-    reply.raw.on('close', () => {
+    let isOpen = true;
+    const close = () => {
+      if (!isOpen) return;
+      isOpen = false;
       counters.open--;
       const counts = counters.byKind[reply.statusCode === 404 ? 'not_found' : kindOf(request.raw.url ?? '')];
       counts.requests++;
       if (reply.raw.writableFinished && request.method !== 'HEAD') {
         counts.bytes += Number(reply.getHeader('content-length') ?? 0);
       }
+    };
+    // Not onResponse: it is not called for a client that hangs up.
+    reply.raw.on('close', close);
+    // An answer that waits behind another on its connection is never told that this has ended; its request is.
+    request.raw.on('close', () => {
+      if (request.raw.socket.destroyed) close();
     });
     done();
   });

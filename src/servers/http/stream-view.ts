@@ -3,7 +3,7 @@ import type { Stream } from '../../live/stream.ts';
 import type { Track } from '../../media/track.ts';
 import { healthOf, sortedBySeverity, type Warning } from '../../media/warning.ts';
 import type { HlsPackager } from '../../packaging/hls-packager.ts';
-import { AUDIO_FIX, VIDEO_FIX } from '../../packaging/packaging-warnings.ts';
+import { CODEC_FIX } from '../../packaging/packaging-warnings.ts';
 import type { TrackConversion } from '../../transcode/conversion/conversion.ts';
 import type { RungView } from '../../transcode/ladder/rung-view.ts';
 import type { PublicStreamView, StreamView, TrackView } from './api-schemas.ts';
@@ -73,12 +73,19 @@ export function publicView({
       const { reason, ...rest } = withoutError(track);
       return reason === undefined ? rest : { ...rest, reason: withoutDetail(reason) };
     }),
-    warnings: warnings.map((warning) =>
-      warning.code === 'track-not-converted'
-        ? { ...warning, message: `${withoutDetail(warning.message)}.` }
-        : warning,
-    ),
+    warnings: warnings.map(publicWarning),
   };
+}
+
+function publicWarning(warning: StreamView['warnings'][number]): StreamView['warnings'][number] {
+  switch (warning.code) {
+    case 'track-not-converted':
+      return { ...warning, message: `${withoutDetail(warning.message)}.` };
+    case 'segments-lost':
+      return { ...warning, fix: 'Tell whoever runs this server. Its log says what is wrong.' };
+    default:
+      return warning;
+  }
 }
 
 /** What stands before the words of others. */
@@ -88,7 +95,7 @@ function withoutDetail(text: string): string {
 
 /** What the packager does not know: it gets what came out. */
 function conversionWarning({ trackId, policy, reason, state, error }: TrackConversion): Warning[] {
-  const fix = trackId.startsWith('v') ? VIDEO_FIX : AUDIO_FIX;
+  const fix = CODEC_FIX[trackId.startsWith('v') ? 'video' : 'audio'];
   if (policy !== 'transcode') return [];
   if (state === 'failed') {
     const message = `Track ${trackId} cannot be converted now: ${error?.message ?? reason}.`;
@@ -115,10 +122,11 @@ export function warningsOf(
     ...stream.findings(),
   ];
   if (damagedMessages > 0) {
+    const messages = damagedMessages === 1 ? 'A message' : `${damagedMessages} messages`;
     warnings.push({
       code: 'damaged-media',
       severity: 'warning',
-      message: `${damagedMessages} messages from the encoder could not be parsed and were dropped.`,
+      message: `${messages} from the encoder could not be parsed and had to be dropped.`,
       fix: 'Restart the encoder or update it. If it stays, its output is broken.',
     });
   }

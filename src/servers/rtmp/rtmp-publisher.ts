@@ -8,6 +8,8 @@ export interface RtmpPublisherOptions {
   readonly port: number;
   readonly app: string;
   readonly key: string;
+  /** Where the connection comes from; the system chooses when absent. */
+  readonly localAddress?: string | undefined;
 }
 
 /** A connected publisher; used by the demo and by tests. */
@@ -27,8 +29,8 @@ export interface RtmpPublisher {
 
 /** Connects and publishes; resolves when the server has accepted. @throws Error with the server's reason */
 export async function publishRtmp(options: RtmpPublisherOptions): Promise<RtmpPublisher> {
-  const { host, port, app, key } = options;
-  const socket = connect({ host, port, noDelay: true });
+  const { host, port, app, key, localAddress } = options;
+  const socket = connect({ host, port, noDelay: true, localAddress });
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   const session = await new Promise<PublishSession>((resolve, reject) => {
     const created: PublishSession = new PublishSession(

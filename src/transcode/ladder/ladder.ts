@@ -66,6 +66,7 @@ export class Ladder implements PreparingSink, CutObserver {
   #newest: Ticks = 0;
   #closed = false;
   #resolveSettled = () => {};
+  #onFinished: (() => void)[] = [];
   readonly #settled = new Promise<void>((resolve) => {
     this.#resolveSettled = resolve;
   });
@@ -156,6 +157,14 @@ export class Ladder implements PreparingSink, CutObserver {
     return this.#settled;
   }
 
+  /** Resolves when nothing is being encoded, after `end`: everything cut so far is handed on. */
+  finished(): Promise<void> {
+    if (this.#job === null) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onFinished.push(resolve);
+    });
+  }
+
   segmentBegan(number: number): void {
     const { clock, settings } = this.#options;
     if (settings().entries !== this.#entries) this.#planAgain();
@@ -170,12 +179,13 @@ export class Ladder implements PreparingSink, CutObserver {
     if (job !== null && isOpen(job)) {
       if (!this.#isWanted()) {
         this.#stopJob(job);
-        for (const rung of [...this.#rungs]) this.#drop(rung);
+        for (const { plan } of [...this.#rungs]) this.#drop(plan.name);
         this.#options.onEvent({ kind: 'stopped' });
       } else this.#checkPace(job, clock.now());
     }
-    for (const rung of [...this.#rungs]) {
-      if (number - rung.next > MAX_SEGMENTS_BEHIND && this.#job === null) this.#drop(rung);
+    this.#takeUp(number);
+    for (const { plan, next } of [...this.#rungs]) {
+      if (number - next > MAX_SEGMENTS_BEHIND && this.#job === null) this.#drop(plan.name);
     }
     this.#release();
     this.#begin();
@@ -225,6 +235,14 @@ export class Ladder implements PreparingSink, CutObserver {
     for (const rung of this.#rungs) rung.flush();
   }
 
+  /** Renditions that an earlier process had go on with this segment, or are dropped like others that nobody encodes. */
+  #takeUp(number: number): void {
+    for (const plan of this.#plan.rungs) {
+      const isTaken = this.#rungs.some((rung) => rung.plan.name === plan.name);
+      if (!isTaken && this.#options.packager.aligned.has(plan.name)) this.#rungFor(plan, number);
+    }
+  }
+
   #makePlan(): void {
     const { settings, frameRate } = this.#options;
     const { entries, encoder, preset } = settings();
@@ -245,11 +263,8 @@ export class Ladder implements PreparingSink, CutObserver {
       this.#options.onEvent({ kind: 'omitted', rung: name, reason });
     }
     const planned = new Set(this.#plan.rungs.map(({ name }) => name));
-    for (const rung of [...this.#rungs]) if (!planned.has(rung.plan.name)) this.#drop(rung);
-    if (!this.#plan.audio && this.#sound !== null) {
-      this.#sound = null;
-      this.#options.packager.drop(AUDIO);
-    }
+    if (this.#plan.audio) planned.add(AUDIO);
+    for (const name of [...this.#options.packager.aligned.keys()]) if (!planned.has(name)) this.#drop(name);
   }
 
   /** The configuration was changed. */
@@ -381,16 +396,16 @@ export class Ladder implements PreparingSink, CutObserver {
   #rungFor(plan: RungPlan, next: number): Rung {
     const before = this.#rungs.find((rung) => rung.plan.name === plan.name);
     if (before !== undefined && JSON.stringify(before.plan) === JSON.stringify(plan)) return before;
-    const { packager } = this.#options;
-    const rendition = packager.aligned.get(plan.name) ?? packager.align(plan.name);
+    const rendition = this.#options.packager.align(plan.name);
     const rung = new Rung(plan, rendition, this.#window, before?.next ?? next);
     this.#rungs = [...this.#rungs.filter((other) => other !== before), rung];
     return rung;
   }
 
-  #drop(rung: Rung): void {
-    this.#rungs = this.#rungs.filter((other) => other !== rung);
-    this.#options.packager.drop(rung.plan.name);
+  #drop(name: string): void {
+    this.#rungs = this.#rungs.filter(({ plan }) => plan.name !== name);
+    if (name === AUDIO) this.#sound = null;
+    this.#options.packager.drop(name);
   }
 
   #encoded(job: Job, output: number, packet: Packet): void {
@@ -438,6 +453,7 @@ export class Ladder implements PreparingSink, CutObserver {
       this.#options.onEvent({ kind: 'failed', error, retryMs: 0 });
     }
     this.#release();
+    for (const resolve of this.#onFinished.splice(0)) resolve();
     if (this.#closed) this.#endRenditions();
     else this.#begin();
   }
@@ -467,7 +483,7 @@ export class Ladder implements PreparingSink, CutObserver {
       verdict === 'shed' ? { kind: 'shed', rung: rung.name, lagMs } : { kind: 'back', rung: rung.name },
     );
     const shed = this.#rungs.find(({ plan }) => plan.name === rung.name);
-    if (verdict === 'shed' && shed !== undefined) this.#drop(shed);
+    if (verdict === 'shed' && shed !== undefined) this.#drop(rung.name);
     this.#stopJob(job);
   }
 
@@ -490,8 +506,7 @@ export class Ladder implements PreparingSink, CutObserver {
   #endRenditions(): void {
     if (this.#job !== null) return;
     if (this.#rungs.some((rung) => rung.isWaiting)) return;
-    for (const rung of this.#rungs) rung.rendition.end();
-    this.#sound?.end();
+    for (const rendition of this.#options.packager.aligned.values()) rendition.end();
     this.#resolveSettled();
   }
 }

@@ -10,9 +10,18 @@ const NAME = 'healthy';
 /** Ten seconds each; more than any test file takes. */
 const ROUNDS = 30;
 
+export interface BystanderOptions {
+  /** Of the stream. */
+  readonly name?: string;
+  /** Where the publisher is; the system chooses when absent. */
+  readonly localAddress?: string;
+  /** How the viewer asks; a connection per request when absent. */
+  readonly request?: RequestFunction;
+}
+
 /** A publisher and a viewer who do everything right, on a gateway where others do not. */
 export class Bystanders {
-  /** The stream's name. */
+  /** The stream's name, if it was given none. */
   static readonly stream = NAME;
   readonly #viewer: Viewer;
   readonly #publisher: PacedPublisher;
@@ -27,12 +36,13 @@ export class Bystanders {
     });
   }
 
-  /** @param request how the viewer asks; a connection per request when absent */
-  static async start(gateway: ChildGateway, request?: RequestFunction): Promise<Bystanders> {
-    const url = gateway.hls(NAME);
+  static async start(gateway: ChildGateway, options: BystanderOptions = {}): Promise<Bystanders> {
+    const { name = NAME, localAddress, request } = options;
+    const url = gateway.hls(name);
     const publisher = await publishPaced({
       port: gateway.rtmpPort,
-      key: NAME,
+      key: name,
+      localAddress,
       tags: repeated(readClip('h264_aac'), ROUNDS),
     });
     await until(`${url} to be playable`, async () => (await fetch(url)).ok);

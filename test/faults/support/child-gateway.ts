@@ -19,10 +19,13 @@ export interface LogLine {
   readonly msg: string;
   readonly code?: string;
   readonly stream?: string;
+  readonly peer?: string;
   readonly count?: number;
   readonly reason?: string;
   /** How many segments. */
   readonly lost?: number;
+  /** How many were deleted. */
+  readonly files?: number;
 }
 
 /** What a process has. */
@@ -50,8 +53,14 @@ export interface ChildGateway {
   /** Waits until the process has no more than it had. @throws Error that says what it still has */
   expectLevel(before: Level, tolerance: Tolerance): Promise<void>;
   stepClock(ms: number): Promise<void>;
-  /** Lets every file that is written find no room, or room again. */
-  fillDisk(full: boolean): Promise<void>;
+  /** Lets every change of a file fail with this code, or none again. */
+  breakDisk(code: 'ENOSPC' | 'EIO' | 'EROFS' | null): Promise<void>;
+  /**
+   * Lets the alarms ring now that were set to ring so long after.
+   *
+   * @returns how many there were
+   */
+  ring(ms: number): Promise<number>;
   /** Stops the event loop for so long. */
   block(ms: number): Promise<void>;
   /** Lowers or raises how many descriptors the process may have open. */
@@ -68,7 +77,8 @@ export interface Tolerance {
   readonly withinMs: number;
 }
 
-export async function startChild(config: ConfigInput = {}): Promise<ChildGateway> {
+/** @param descriptors how many files and connections it may have open; as many as this process when absent */
+export async function startChild(config: ConfigInput = {}, descriptors?: number): Promise<ChildGateway> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-faults-'));
   const file = join(folder, 'sluice.json');
   writeFileSync(
@@ -83,7 +93,10 @@ export async function startChild(config: ConfigInput = {}): Promise<ChildGateway
     }),
   );
   const args = ['--expose-gc', '--import', HOOK, join(ROOT, 'dist/cli.js'), '--config', file];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  const program = [process.execPath, ...args];
+  const command = descriptors === undefined ? 'env' : 'prlimit';
+  const limit = descriptors === undefined ? [] : [`--nofile=${descriptors}`];
+  const child = spawn(command, [...limit, ...program], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
   const exited = once(child, 'close').finally(() => {
@@ -117,7 +130,7 @@ export async function startChild(config: ConfigInput = {}): Promise<ChildGateway
   const pid = child.pid ?? 0;
 
   let questions = 0;
-  const ask = (command: string, value?: number) =>
+  const ask = (command: string, value?: number | string | null) =>
     new Promise<number>((resolve, reject) => {
       void exited.then(() => reject(new Error(`the gateway is gone: ${strays}`)));
       const id = ++questions;
@@ -172,9 +185,10 @@ export async function startChild(config: ConfigInput = {}): Promise<ChildGateway
     stepClock: async (ms) => {
       await ask('stepClock', ms);
     },
-    fillDisk: async (full) => {
-      await ask('fillDisk', full ? 1 : 0);
+    breakDisk: async (code) => {
+      await ask('breakDisk', code);
     },
+    ring: (ms) => ask('ring', ms),
     block: async (ms) => {
       await ask('block', ms);
     },

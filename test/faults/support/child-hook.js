@@ -1,13 +1,16 @@
 // Loaded into the gateway's process before anything else. Lets a test look into the process, and do to it what
-// computers do: step the clock, stand still, have no room on the disk.
+// computers do: step the clock, stand still, have a disk that fails. And lets it not wait for what happens seldom.
 
 import promises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { getHeapStatistics } from 'node:v8';
 import { mediaBlocks } from '../../../dist/media/block-pool.js';
+import { systemClock } from '../../../dist/servers/system-clock.js';
 
 const RealDate = Date;
 let ahead = 0;
+/** When the clock stepped, by the real one, and how far it is ahead since. */
+const steps = [];
 
 globalThis.Date = new Proxy(RealDate, {
   construct: (target, args) => (args.length === 0 ? new target(target.now() + ahead) : new target(...args)),
@@ -15,19 +18,55 @@ globalThis.Date = new Proxy(RealDate, {
   get: (target, key) => (key === 'now' ? () => target.now() + ahead : target[key]),
 });
 
-const { writeFile } = promises;
-let diskIsFull = false;
+const { lstat, writeFile } = promises;
 
-/** What fits is written, and that is not all. */
-promises.writeFile = async (path, data, options) => {
-  if (!diskIsFull) return writeFile(path, data, options);
-  await writeFile(path, data.slice(0, data.length / 2), options);
-  throw Object.assign(new Error('ENOSPC: no space left on device, write'), {
-    code: 'ENOSPC',
-    syscall: 'write',
-  });
+// Files have their times from the clock that steps.
+promises.lstat = async (path, options) => {
+  const stats = await lstat(path, options);
+  if (options?.bigint !== true) {
+    stats.mtimeMs += steps.findLast(({ at }) => at <= stats.mtimeMs)?.ahead ?? 0;
+  }
+  return stats;
 };
+
+/** What the disk fails with; null while it works. */
+let diskFault = null;
+
+function fail(syscall) {
+  throw Object.assign(new Error(`${diskFault}: injected, ${syscall}`), { code: diskFault, syscall });
+}
+
+promises.writeFile = async (path, data, options) => {
+  if (diskFault === null) return writeFile(path, data, options);
+  if (diskFault === 'EROFS') fail('open');
+  // A full or broken disk takes a part.
+  await writeFile(path, data.slice(0, data.length / 2), options);
+  fail('write');
+};
+for (const name of ['mkdir', 'rename', 'unlink', 'rmdir']) {
+  const real = promises[name];
+  promises[name] = async (...args) => (diskFault === 'EROFS' ? fail(name) : real(...args));
+}
 syncBuiltinESMExports();
+
+/** Alarms of the gateway that have neither rung nor been cancelled. */
+const alarms = new Set();
+const { after } = systemClock;
+
+systemClock.after = (ms, run) => {
+  const ring = () => {
+    cancel();
+    run();
+  };
+  const cancelTimer = after(ms, ring);
+  const alarm = { ms, ring };
+  const cancel = () => {
+    alarms.delete(alarm);
+    cancelTimer();
+  };
+  alarms.add(alarm);
+  return cancel;
+};
 
 const commands = {
   /** What is still referenced, in bytes. */
@@ -41,11 +80,17 @@ const commands = {
   },
   stepClock: (ms) => {
     ahead += ms;
+    steps.push({ at: RealDate.now(), ahead });
     return Date.now();
   },
-  fillDisk: (full) => {
-    diskIsFull = full === 1;
-    return full;
+  breakDisk: (code) => {
+    diskFault = code;
+    return 0;
+  },
+  ring: (ms) => {
+    const due = [...alarms].filter((alarm) => alarm.ms === ms);
+    for (const { ring } of due) ring();
+    return due.length;
   },
   block: (ms) => {
     const until = performance.now() + ms;

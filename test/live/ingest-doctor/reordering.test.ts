@@ -18,7 +18,7 @@ describe('Reordering', () => {
     expect(verdict).toMatchObject({ code: 'b-frames', severity: 'notice' });
     expect(verdict?.message).toContain(inARow);
     expect(verdict?.message).toContain(delay);
-    expect(verdict?.fix).toContain('Max B-frames: 0');
+    expect(verdict?.fix).toContain('B-Frames (or Max B-frames): 0');
   });
 
   it('without a frame rate there is no delay to tell', () => {

@@ -170,3 +170,19 @@ it('what ffmpeg says of this computer is in /api/streams only', async () => {
   expect(shown.tracks.find(({ kind }) => kind === 'audio')?.reason).toMatch(/no ffmpeg to convert it$/);
   expect(JSON.stringify(shown.warnings)).toContain('Track a1 cannot be converted now.');
 });
+
+it('everybody may see that segments are lost, but not where they are kept', async () => {
+  const studio = new Studio();
+  studio.store.failingPuts = Number.POSITIVE_INFINITY;
+  await studio.publish(readClip('h264_aac'), { stay: true });
+  const transcoding = { renditions: () => [], conversions: () => [] };
+  const view = viewStream(studio.stream, studio.packager, transcoding, studio.clock.now(), 'live');
+  if (view === null) throw new Error('no view');
+  const lost = { code: 'segments-lost', severity: 'problem' };
+  expect(view.warnings).toContainEqual(
+    expect.objectContaining({ ...lost, fix: expect.stringContaining('storage.directory') }),
+  );
+  const shown = publicView(view);
+  expect(shown.warnings).toContainEqual(expect.objectContaining(lost));
+  expect(JSON.stringify(shown)).not.toContain('storage.');
+});

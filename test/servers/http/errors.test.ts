@@ -16,6 +16,7 @@ it.each([
       denied: (_peer, reason) => denied.push(reason),
       unread: () => {},
       silent: () => {},
+      crowded: () => {},
       fault: () => {},
     }),
   );

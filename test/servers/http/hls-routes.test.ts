@@ -14,6 +14,10 @@ const begun = new Studio().packager;
 beforeAll(async () => {
   ended = (await publishClip('h264_aac')).packager;
   app = Fastify();
+  // As @fastify/cors does in somebody's app.
+  app.addHook('onRequest', async ({ headers }, reply) => {
+    if (headers.origin !== undefined) reply.header('vary', 'Origin');
+  });
   const streams = new Map([
     ['live/test', [ended]],
     // Published anew a moment ago: the new stream has no segment yet.
@@ -56,6 +60,11 @@ describe('playlists', () => {
     });
     expect(again.statusCode).toBe(304);
     expect(again.body).toBe('');
+  });
+
+  it('what an app lets its answers vary by stays', async () => {
+    const { headers } = await get('/hls/test/media.m3u8', { origin: 'https://example.org' });
+    expect(headers.vary).toBe('Origin, Accept-Encoding');
   });
 
   it('of a stream without a segment are not there yet', async () => {

@@ -89,3 +89,21 @@ it('a client that hangs up leaves nothing open, and its bytes are not counted', 
   await until('the request to be given up', async () => counters.open === 0);
   expect(counters.byKind.segment).toEqual({ requests: 1, bytes: 0 });
 });
+
+it('a client that hangs up with answers outstanding one behind the other leaves nothing open', async () => {
+  const counters = new RequestCounters();
+  const app = Fastify({ forceCloseConnections: true });
+  apps.push(app);
+  countRequests(app, counters, () => 'segment');
+  app.get('/slow', (_request, reply) => {
+    reply.raw.writeHead(200, { 'content-length': '1000' }).write('begin');
+    return reply.hijack();
+  });
+  const url = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
+  const socket = connect(Number(url.port), '127.0.0.1');
+  socket.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3));
+  await until('all of them to be asked', async () => counters.open === 3);
+  socket.destroy();
+  await until('the requests to be given up', async () => counters.open === 0);
+  expect(counters.byKind.segment).toEqual({ requests: 3, bytes: 0 });
+});

@@ -40,6 +40,7 @@ beforeAll(async () => {
       denied: () => {},
       unread: () => {},
       silent: () => {},
+      crowded: () => {},
       fault: () => {},
     }),
   );

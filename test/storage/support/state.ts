@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { StreamState } from '../../../src/packaging/rendition-state.ts';
+import type { RenditionState, StreamState } from '../../../src/packaging/rendition-state.ts';
 import { segmentInfo } from '../../packaging/support.ts';
 
 /** A stream that has been live for a while. */
@@ -25,6 +25,7 @@ export function streamState(change: Partial<StreamState> = {}): StreamState {
       },
       bandwidth: { peak: 3_000_000, average: 2_500_000 },
     },
+    aligned: [],
     ...change,
   };
 }
@@ -66,6 +67,7 @@ export const anyState: fc.Arbitrary<StreamState> = fc
       },
     ),
     started: fc.boolean(),
+    others: fc.uniqueArray(fc.constantFrom('720p', '360p', 'audio')),
   })
   .map((drawn) => {
     const { app, name, savedAt, startedAt, end, first, targetDuration, discontinuitySequence } = drawn;
@@ -77,23 +79,31 @@ export const anyState: fc.Arbitrary<StreamState> = fc
     }));
     const { codecs, resolution, frameRate, bandwidth, ended } = drawn;
     const retired = drawn.retired.map((one, index) => ({ uri: `r-${index}.ts`, ...one }));
+    const rendition: RenditionState = {
+      targetDuration,
+      discontinuitySequence,
+      segments,
+      retired,
+      ended,
+      description: { codecs, resolution, frameRate },
+      bandwidth,
+    };
+    const named = <T extends { readonly uri: string }>(prefix: string, some: readonly T[]) =>
+      some.map((one) => ({ ...one, uri: `${prefix}-${one.uri}` }));
+    const others = drawn.others.map((other) => ({
+      ...rendition,
+      name: other,
+      segments: named(other, segments),
+      retired: named(other, retired),
+    }));
     return {
       app,
       name,
       savedAt,
       startedAt,
       end,
-      rendition: drawn.started
-        ? {
-            targetDuration,
-            discontinuitySequence,
-            segments,
-            retired,
-            ended,
-            description: { codecs, resolution, frameRate },
-            bandwidth,
-          }
-        : null,
+      rendition: drawn.started ? rendition : null,
+      aligned: drawn.started ? others : [],
       nextMediaSequence: first + segments.length,
       nextDiscontinuitySequence: discontinuitySequence + segments.length + 1,
     };

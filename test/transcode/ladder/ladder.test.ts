@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { SluiceError } from '../../../src/media/errors.ts';
 import type { Packet } from '../../../src/media/packet.ts';
 import type { VideoTrack } from '../../../src/media/track.ts';
+import type { HlsPackagerOptions } from '../../../src/packaging/hls-packager.ts';
 import { offeredVariants } from '../../../src/packaging/variants.ts';
 import type { Ffmpeg } from '../../../src/transcode/ffmpeg/ffmpeg.ts';
 import { makeJobLimit } from '../../../src/transcode/job-limit.ts';
@@ -84,9 +85,11 @@ function rig(
     readonly maxJobs?: number;
     readonly delay?: number;
     readonly find?: () => Promise<Ffmpeg>;
+    /** The process before. */
+    readonly after?: Studio;
   } = {},
 ) {
-  const studio = new Studio();
+  const studio = new Studio(changes.after === undefined ? {} : { packager: restart(changes.after) });
   const encoders: FakeEncoder[] = [];
   const jobs = makeJobLimit(() => changes.maxJobs ?? 8);
   const faults = { start: 0 };
@@ -123,6 +126,15 @@ function rig(
   const source = () => studio.packager.rendition.window.segments;
   const kinds = () => events.map(({ kind }) => kind);
   return { studio, ladder, encoders, events, kinds, listed, source, slowness, jobs, faults };
+}
+
+/** What the packager of the next process begins with. */
+function restart({ packager, store }: Studio): Partial<HlsPackagerOptions> {
+  const { rendition, alignedStates: resumeAligned, nextMediaSequence: firstMediaSequence } = packager;
+  return {
+    ...{ store, resume: rendition.state, resumeAligned, firstMediaSequence },
+    segmentName: (number, name = 's') => `${name}-again-${number}.ts`,
+  };
 }
 
 const CLIP = readClip('h264_aac');
@@ -185,6 +197,61 @@ describe('Ladder', () => {
       segments.filter(({ discontinuity }) => discontinuity).map(({ mediaSequence }) => mediaSequence);
     expect(marks(studio.segments)).toHaveLength(1);
     expect(marks(listed('160p'))).toEqual(marks(source()));
+  });
+
+  it('goes on after a restart with the renditions that were there', async () => {
+    const before = rig();
+    await before.studio.publish(CLIP, { stay: true });
+    before.ladder.end();
+    await before.ladder.finished();
+    before.studio.packager.end();
+    await before.studio.packager.settled();
+    const names = ['160p', 'audio'];
+    const old = names.map((name) => before.listed(name));
+    expect(old.map((segments) => segments.length)).toEqual([5, 5]);
+
+    const { studio, ladder, listed, source } = rig({ after: before.studio });
+    expect(names.map(listed)).toEqual(old);
+    expect(offeredVariants(studio.packager, (file) => file)).toHaveLength(3);
+    await studio.publish(CLIP);
+    await studio.close();
+    await ladder.settled();
+    const bare = ({ uri: _, bytes: __, ...rest }: { uri: string; bytes: number }) => rest;
+    for (const [index, name] of names.entries()) {
+      expect(listed(name).map(bare)).toEqual(source().slice(-listed(name).length).map(bare));
+      expect(listed(name).filter(({ discontinuity }) => discontinuity)).toHaveLength(1);
+      // Some are of the process before.
+      expect(old[index]).toContainEqual(listed(name)[0]);
+      expect(studio.packager.aligned.get(name)?.current?.window.ended).toBe(true);
+    }
+  });
+
+  it('after a restart renditions go that are not configured any more, or that nobody asks for', async () => {
+    const before = rig();
+    await before.studio.publish(CLIP, { stay: true });
+    const other = rig({ after: before.studio, entries: ['240p'] });
+    expect([...other.studio.packager.aligned.keys()]).toEqual(['160p', 'audio']);
+    await other.studio.publish(CLIP, { stay: true });
+    expect([...other.studio.packager.aligned.keys()]).toEqual(['240p']);
+    const unwatched = rig({ after: before.studio, entries: ['160p'], when: 'watched' });
+    await unwatched.studio.publish(LONG, { stay: true });
+    expect(unwatched.encoders).toHaveLength(0);
+    expect([...unwatched.studio.packager.aligned.keys()]).toEqual([]);
+  });
+
+  it('after a restart renditions end when no publisher comes', async () => {
+    const before = rig();
+    await before.studio.publish(CLIP, { stay: true });
+    const { studio, ladder } = rig({ after: before.studio });
+    studio.packager.close();
+    ladder.close();
+    await ladder.settled();
+    await studio.packager.settled();
+    const windows = [...studio.packager.aligned.values()].map(({ current }) => current?.window);
+    expect(windows.map((window) => [window?.ended, window?.segments.length])).toEqual([
+      [true, 4],
+      [true, 4],
+    ]);
   });
 
   it('begins when somebody asks, and ends when nobody does any more', async () => {

@@ -26,7 +26,14 @@ function rig(...segments: readonly string[]) {
   if (plan === undefined) throw new Error('no plan');
   const rendition = new AlignedRendition({
     ...{ clock: new FakeClock(), store: new MemoryStore(), storePrefix: '', listedSegments: 6 },
-    ...{ onStoreError: () => {}, onListed: () => {}, segmentName: (number) => `${number}.ts` },
+    ...{
+      onStoreError: () => {},
+      onListed: () => {},
+      onStored: () => {},
+      resume: null,
+      beforeListing: null,
+      segmentName: (number) => `${number}.ts`,
+    },
   });
   const rung = new Rung(plan, rendition, window, 0);
   const push = (ms: number, keyframe = false) => rung.push(packet(TRACK, ms, keyframe), 0);
