@@ -5,7 +5,9 @@
 export const BLOCK_BYTES = 32 * 1024;
 /**
  * Blocks come in extents of 33 MiB: from 32 MiB on glibc takes each from the kernel and gives it back, while smaller ones
- * may leave holes in its heap that nobody has a use for. What was never used of an extent takes no memory.
+ * may leave holes in its heap that nobody has a use for. What was never used of an extent takes no memory: that keeps
+ * gateways with a few streams small. Of a second extent and those after it all blocks take turns, so that memory is what it
+ * is after a minute, and does not creep up with the rarest peak of an hour.
  *
  * They are shared buffers, though nobody shares them, because V8 does not count those: 64 MB more of others make it look
  * for garbage, of which there is none while memory grows.
@@ -49,7 +51,7 @@ export class BlockPool {
   /** What is in it is left over from somebody else: only what was written since may be read. */
   take(): Buffer {
     const extent = this.#open[0] ?? this.#extend();
-    const block = extent.free.pop();
+    const block = extent.age === 0 ? extent.free.pop() : extent.free.shift();
     if (block === undefined) throw new RangeError('an extent without a free block is open');
     if (extent.free.length === 0) this.#open.shift();
     this.#free--;
@@ -78,7 +80,6 @@ export class BlockPool {
   #extend(): Extent {
     const memory = Buffer.from(new SharedArrayBuffer(EXTENT_BLOCKS * BLOCK_BYTES));
     const free: Buffer[] = [];
-    // The first one is taken first, so that the end stays unused for as long as possible.
     for (let end = memory.length; end > 0; end -= BLOCK_BYTES)
       free.push(memory.subarray(end - BLOCK_BYTES, end));
     const extent = { age: this.#made++, memory: memory.buffer, free };
