@@ -58,8 +58,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const ENCODERS_CLOSE_MS = 2000;
 /** The same for what goes on in the next process, which waits meanwhile. */
 const LADDERS_FINISH_MS = 3000;
-/** On shutdown commands of hooks get this long from its beginning. */
-const HOOKS_CLOSE_MS = 4000;
+/** What viewers and commands of hooks still have to do on shutdown ends this long after its beginning at the latest. */
+const CLOSED_BY_MS = 4000;
 const PUBLISH_OPEN =
   'anybody who reaches the RTMP port can publish: set publish.keys (`sluice key <name>` makes one), publish.allow or callback.url';
 const WARNING_CHECK_MS = 1000;
@@ -490,6 +490,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
 
   async #close(): Promise<void> {
     const beganAt = systemClock.now();
+    const atMost = (ms: number) => Math.max(0, Math.min(ms, beganAt + CLOSED_BY_MS - systemClock.now()));
     this.#state = 'closing';
     this.#log.info({ streams: this.#registry.list().length }, 'stopping');
     // A start that is under way ends first; whether it works no longer matters.
@@ -515,7 +516,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     const handedOver = this.#leaves && (await this.#storage?.handOver()) === true;
     if (!handedOver) {
       this.#closeStreams();
-      if (this.#outputs !== null) await within(ENCODERS_CLOSE_MS, this.#outputs.ended());
+      if (this.#outputs !== null) await within(atMost(ENCODERS_CLOSE_MS), this.#outputs.ended());
     }
     await this.#outputs?.handOn(handedOver);
     await this.#storage?.settled();
@@ -524,11 +525,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     // The next process may begin now. This one still answers the connections that it has.
     await this.#storage?.release();
     // By now there is nothing left that could happen to a stream, but that publishers leave.
-    const hooksClosed = rtmpClosed.then(() =>
-      this.#hooks.close(Math.max(0, beganAt + HOOKS_CLOSE_MS - systemClock.now())),
-    );
+    const hooksClosed = rtmpClosed.then(() => this.#hooks.close(atMost(CLOSED_BY_MS)));
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
-    if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
+    if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, atMost(DRAIN_MS)));
     await rtmpClosed;
     await Promise.all([this.#slates.close(), this.#pictures.close(), hooksClosed]);
     await this.#http?.close();

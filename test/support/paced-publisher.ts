@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { decodeAmf0 } from '../../src/formats/amf/amf0.ts';
 import { type FlvTag, readFlvFile, TAG_TYPE } from '../../src/formats/flv/tags.ts';
 import { publishRtmp, type RtmpPublisher } from '../../src/servers/rtmp/rtmp-publisher.ts';
+import { isAudio, isFrame, isVideo } from './publish-clip.ts';
 
 const CLIPS = fileURLToPath(new URL('../fixtures/clips/', import.meta.url));
 const STEP_MS = 5;
@@ -42,10 +43,11 @@ export interface PacedPublisher {
 
 /** Publishes tags at the pace of their timestamps, as an encoder does. */
 export async function publishPaced(options: PacedOptions): Promise<PacedPublisher> {
-  const { port, key, tags, app = 'live', localAddress, speed = 1, loop = false, onSent } = options;
+  const { port, key, app = 'live', localAddress, speed = 1, loop = false, onSent } = options;
+  const turn = turnOf(options.tags);
+  const tags = loop ? withinTurn(options.tags, turn) : options.tags;
   const publisher = await publishRtmp({ host: '127.0.0.1', port, app, key, localAddress });
   const pace = paceOf(tags);
-  const turn = (pace.at(-1) ?? 0) + 40;
   const startedAt = performance.now();
   let index = 0;
   let turns = 0;
@@ -85,6 +87,21 @@ export async function publishPaced(options: PacedOptions): Promise<PacedPublishe
       publisher.abort();
     },
   };
+}
+
+/** From the first frame of a clip to that of its next turn, in ms, so that its pictures go on without a gap. */
+function turnOf(tags: readonly FlvTag[]): number {
+  const frames = tags.filter(isFrame);
+  const pictures = frames.filter(isVideo);
+  const leading = (pictures.length > 0 ? pictures : frames).map(({ timestamp }) => timestamp);
+  const [first = 0, last = 0, previous = 0] = [leading[0], leading.at(-1), leading.at(-2)];
+  return last - first + (last - previous);
+}
+
+/** Without the sound that lasts longer than the pictures. */
+function withinTurn(tags: readonly FlvTag[], turn: number): readonly FlvTag[] {
+  const first = tags.find((tag) => isAudio(tag) && isFrame(tag))?.timestamp ?? 0;
+  return tags.filter((tag) => !isAudio(tag) || tag.timestamp - first < turn);
 }
 
 /** When each tag is due, in ms from the first: wraps are followed, jumps are not waited for. */
