@@ -1,4 +1,5 @@
 import { SluiceError } from '../media/errors.ts';
+import { groupBy } from '../media/group-by.ts';
 import type { EpochMs } from '../media/time.ts';
 import { type Publication, type Publisher, Stream, type StreamOptions, type StreamResume } from './stream.ts';
 
@@ -71,13 +72,8 @@ export class StreamRegistry {
    * has most goes, unless the newcomer's address would then have as many.
    */
   #makeRoom(address: string, maxStreams: number): boolean {
-    const byAddress = new Map<string, Stream[]>();
-    for (const stream of this.#streams.values()) {
-      if (stream.address === null) continue;
-      const streams = byAddress.get(stream.address);
-      if (streams === undefined) byAddress.set(stream.address, [stream]);
-      else streams.push(stream);
-    }
+    const published = [...this.#streams.values()].filter((stream) => stream.address !== null);
+    const byAddress = groupBy(published, (stream) => stream.address);
     const own = byAddress.get(address)?.length ?? 0;
     const most = [...byAddress.values()].reduce((a, b) => (b.length > a.length ? b : a), []);
     const newest = most.at(-1);

@@ -32,13 +32,27 @@ describe('BlockPool', () => {
     );
   });
 
-  it('takes the block that was used last', () => {
+  it('of the first extent takes the block that was used last: a small gateway touches a part of it', () => {
     const pool = new BlockPool();
     const [first, second] = [pool.take(), pool.take()];
     pool.give([second]);
     expect(pool.take()).toBe(second);
     pool.give([first]);
     expect(pool.take()).toBe(first);
+  });
+
+  it('of those after it all blocks take turns: peaks of an hour touch nothing that a minute has not', () => {
+    const pool = new BlockPool();
+    const extent = (33 * MIB) / BLOCK_BYTES;
+    for (let n = 0; n < extent; n++) pool.take();
+    const touched = new Set<Buffer>();
+    for (let n = 0; n < extent; n++) {
+      const block = pool.take();
+      touched.add(block);
+      pool.give([block]);
+    }
+    expect(touched.size).toBe(extent);
+    expect(pool.bytesInUse).toBe(33 * MIB);
   });
 
   it('keeps a part of what is in use for the next segments', () => {

@@ -78,7 +78,7 @@ export class RtmpConnection {
     this.#options = options;
     this.#crowd = crowd;
     // On a dual-stack socket IPv4 peers come as ::ffff:192.0.2.1.
-    this.#address = socket.remoteAddress?.replace(/^::ffff:/, '') ?? 'unknown';
+    this.#address = addressOf(socket);
     this.#openedAt = options.clock.now();
     this.#lastMedia = { count: 0, at: this.#openedAt };
     this.#lastPing = this.#openedAt;
@@ -127,14 +127,23 @@ export class RtmpConnection {
     }
   }
 
-  /** Has not published yet: the first to go where there are too many. */
-  get isStranger(): boolean {
-    return this.#stream === null && !this.#ended;
+  get isOpen(): boolean {
+    return !this.#ended;
   }
 
-  /** Closes the connection of a stranger for a newer one. */
-  giveWay(): void {
-    this.#fail(new SluiceError('SLUICE_RTMP_LIMIT', 'too many are open, and it has not published'));
+  /** Has not published yet: the first to go where there are too many. */
+  get isStranger(): boolean {
+    return this.#stream === null;
+  }
+
+  /** The peer's. */
+  get address(): string {
+    return this.#address;
+  }
+
+  /** Closes the connection for a newer one. */
+  giveWay(reason: string): void {
+    this.#fail(new SluiceError('SLUICE_RTMP_LIMIT', reason));
   }
 
   /** Ends the connection with a reason that the encoder can show. */
@@ -297,6 +306,11 @@ export class RtmpConnection {
     }
     this.#crowd.note({ level, kind: `rtmp ${kind}`, peer, fields: { peer, ...fields }, message });
   }
+}
+
+/** The peer's, IPv4 as such. */
+export function addressOf({ remoteAddress }: Socket): string {
+  return remoteAddress?.replace(/^::ffff:/, '') ?? 'unknown';
 }
 
 /** Some encoders put the whole path into their addresses, and the key with it: others see the name in its place. */

@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:net';
 import { SluiceError } from '../../media/errors.ts';
+import { groupBy } from '../../media/group-by.ts';
 import { CrowdLog } from '../crowd-log.ts';
-import { type ConnectionOptions, RtmpConnection } from './connection.ts';
+import { addressOf, type ConnectionOptions, RtmpConnection } from './connection.ts';
 import { sharedReads } from './shared-reads.ts';
 
 const TICK_MS = 1000;
@@ -21,9 +22,9 @@ export class RtmpServer {
     const crowd = new CrowdLog<'info' | 'warn'>(options.clock, options.log);
     this.#server = createServer({ pauseOnConnect: true }, (accepted) => {
       const { maxConnections } = options.limits();
-      if (this.#connections.size >= maxConnections && !this.#makeRoom()) {
+      const peer = addressOf(accepted);
+      if (this.#connections.size >= maxConnections && !this.#makeRoom(peer, maxConnections)) {
         this.#refused++;
-        const peer = accepted.remoteAddress ?? 'unknown';
         crowd.note({
           level: 'warn',
           kind: 'refused',
@@ -47,16 +48,25 @@ export class RtmpServer {
   }
 
   /**
-   * Those who open connections and say nothing must not keep encoders out until they time out: the oldest that has
-   * not published goes.
+   * Those who open connections and say nothing must not keep encoders out until they time out: the oldest that has not
+   * published goes, of the address that has most. Nor must one address that publishes in all of them: another that has
+   * fewer gets one beyond the limit to begin with, and for each that has published there the newest of the first goes.
    */
-  #makeRoom(): boolean {
-    for (const connection of this.#connections.keys()) {
-      if (!connection.isStranger) continue;
-      connection.giveWay();
+  #makeRoom(address: string, maxConnections: number): boolean {
+    const open = [...this.#connections.keys()].filter(({ isOpen }) => isOpen);
+    const crowds = [...groupBy(open, (connection) => connection.address).values()];
+    crowds.sort((a, b) => b.length - a.length);
+    const stranger = crowds.flat().find(({ isStranger }) => isStranger);
+    if (stranger !== undefined) {
+      stranger.giveWay('too many are open, and it has not published');
       return true;
     }
-    return false;
+    const [largest = []] = crowds;
+    const own = open.filter((connection) => connection.address === address).length;
+    if (largest.length <= own + 1) return false;
+    if (open.length <= maxConnections) return this.#connections.size <= maxConnections;
+    largest.at(-1)?.giveWay(`${maxConnections} are open already, and most are of this address`);
+    return true;
   }
 
   get connectionCount(): number {

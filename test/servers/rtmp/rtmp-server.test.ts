@@ -368,6 +368,28 @@ describe('connections that go away', () => {
     ]);
   });
 
+  it('of an address that publishes in all of them keep no other address out', async () => {
+    const h = await start({ maxConnections: 3 });
+    const crowd = [await h.publisher('a'), await h.publisher('b'), await h.publisher('c')];
+    const other = await h.publisher('other', 'live', '127.0.0.2');
+    expect(crowd.map(({ client }) => client.isClosed)).toEqual([false, false, false]);
+    // Whoever only connects displaces nobody, and gives way itself.
+    const silent = await h.client('127.0.0.3');
+    await crowd[2]?.client.closed;
+    const next = await h.publisher('next', 'live', '127.0.0.4');
+    await silent.closed;
+    // The crowd has no more than others now.
+    const refused = await h.client('127.0.0.1');
+    await refused.closed;
+    const publishers = [...crowd, other, next];
+    expect(publishers.map(({ client }) => client.isClosed)).toEqual([false, false, true, false, false]);
+    expect(h.log.map(({ message }) => message)).toEqual([
+      'RTMP connection closed: 3 are open already, and most are of this address',
+      'RTMP connection closed: too many are open, and it has not published',
+      'RTMP connection refused: 3 are open already',
+    ]);
+  });
+
   it('make room for others', async () => {
     const h = await start({ maxConnections: 1 });
     const first = await h.publisher('one');

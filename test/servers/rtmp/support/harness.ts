@@ -141,8 +141,8 @@ export class Harness {
     return this.log.map(({ fields }) => fields.code);
   }
 
-  async client(): Promise<Client> {
-    const socket = connect({ host: '127.0.0.1', port: this.port });
+  async client(localAddress = '127.0.0.1'): Promise<Client> {
+    const socket = connect({ host: '127.0.0.1', port: this.port, localAddress });
     this.#sockets.push(socket);
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);
@@ -152,8 +152,8 @@ export class Harness {
   }
 
   /** A publisher that has been accepted. */
-  async publisher(key: string, app = 'live'): Promise<Publisher> {
-    const publisher = new Publisher(await this.client(), app, key);
+  async publisher(key: string, app = 'live', localAddress = '127.0.0.1'): Promise<Publisher> {
+    const publisher = new Publisher(await this.client(localAddress), app, key);
     await publisher.ready;
     return publisher;
   }
