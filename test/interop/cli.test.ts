@@ -66,7 +66,7 @@ describe.concurrent('the command', () => {
     expect(viewer.validator.errors, viewer.validator.summary().text).toEqual([]);
     expect(viewer.parts).toHaveLength(1);
     program.signal('SIGINT');
-    expect(await program.exited).toMatchObject({ code: 0 });
+    expect(await program.exited, program.stderr).toMatchObject({ code: 0 });
   });
 
   test('ends streams on SIGTERM so that viewers see the end', async () => {
