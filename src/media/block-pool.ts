@@ -6,8 +6,8 @@ export const BLOCK_BYTES = 32 * 1024;
 /**
  * Blocks come in extents of 33 MiB: from 32 MiB on glibc takes each from the kernel and gives it back, while smaller ones
  * may leave holes in its heap that nobody has a use for. What was never used of an extent takes no memory: that keeps
- * gateways with a few streams small. Of a second extent and those after it all blocks take turns, so that memory is what it
- * is after a minute, and does not creep up with the rarest peak of an hour.
+ * gateways with a few streams small. Of a second extent and those after it all blocks take turns, so that memory soon is as
+ * high as it gets, and does not creep up with ever rarer peaks.
  *
  * They are shared buffers, though nobody shares them, because V8 does not count those: 64 MB more of others make it look
  * for garbage, of which there is none while memory grows.

@@ -41,7 +41,7 @@ describe('BlockPool', () => {
     expect(pool.take()).toBe(first);
   });
 
-  it('of those after it all blocks take turns: peaks of an hour touch nothing that a minute has not', () => {
+  it('of those after it all blocks take turns: rare peaks touch nothing new', () => {
     const pool = new BlockPool();
     const extent = (33 * MIB) / BLOCK_BYTES;
     for (let n = 0; n < extent; n++) pool.take();
