@@ -1,4 +1,4 @@
-import { OPTIONS } from '../src/config/options.ts';
+import { OPTIONS, type Option } from '../src/config/options.ts';
 
 /** `docs/configuration.md`, from the descriptions in the schema. */
 export function configurationDoc(): string {
@@ -12,8 +12,10 @@ export function configurationDoc(): string {
     'each value came from, with secrets and the arguments of hooks masked. A wrong key or value stops the start and names',
     'its place and what to write instead; a variable that is nearly an option sets nothing and is a warning.',
     '',
-    'The file is watched: changes hold at once and nobody is dropped, except for options marked _restart_, which are',
-    'reported in the log and wait for one. A file that does not parse changes nothing.',
+    'The file is watched: changes hold at once and nobody is dropped. Options marked _for new streams_ hold for streams,',
+    'and encoders of ffmpeg, that begin after the change; those marked _restart_ wait for one. The log says which is which.',
+    'A file that does not parse changes nothing. Applications may have options marked _by application_ of their own, as in',
+    'the example at the end.',
     '',
     'Variables that are marked (JSON) have JSON; other lists have commas, or are JSON when they begin with a bracket. A',
     'variable stands in place of all that the file says of its option. JSON with a mistake stops the start.',
@@ -25,12 +27,11 @@ export function configurationDoc(): string {
     '```',
   ];
   let group: string | null = null;
-  for (const { key, variable, notation, type, description, restart, secret, ...option } of OPTIONS) {
+  for (const { key, variable, notation, type, description, ...option } of OPTIONS) {
     const first = key.includes('.') ? (key.split('.')[0] ?? '') : 'general';
     if (first !== group) lines.push('', `## ${first}`);
     group = first;
-    const marks = [restart ? '_restart_' : '', secret ? '_secret_' : ''].filter((mark) => mark !== '');
-    const facts = [type, `default ${defaultOf(option.default)}`, ...marks];
+    const facts = [type, `default ${defaultOf(option.default)}`, ...marksOf(option)];
     lines.push(
       '',
       `**\`${key}\`** \`${variable}\` ${notation === null ? '' : `(${notation}) `}(${facts.join('; ')})  `,
@@ -38,6 +39,17 @@ export function configurationDoc(): string {
     );
   }
   return `${[...lines, ...EXAMPLE].join('\n')}\n`;
+}
+
+function marksOf(option: Pick<Option, 'restart' | 'forNew' | 'secret' | 'perApplication'>): string[] {
+  const { restart, forNew, secret, perApplication } = option;
+  const marks = {
+    _restart_: restart,
+    '_for new streams_': forNew,
+    '_by application_': perApplication,
+    _secret_: secret,
+  };
+  return Object.entries(marks).flatMap(([mark, holds]) => (holds ? [mark] : []));
 }
 
 function defaultOf(value: unknown): string {

@@ -31,9 +31,9 @@ export interface Gateway extends EventEmitter<GatewayEvents> {
    */
   close(): Promise<void>;
   /**
-   * Takes new settings without dropping anybody. Streams that exist keep their segment settings.
+   * Takes new settings without dropping anybody.
    *
-   * @returns what holds now, and what will only hold after a restart
+   * @returns what holds now, what holds for streams and encoders that begin from now on, and what only after a restart
    * @throws SluiceError SLUICE_CONFIG_INVALID; the old settings stay
    */
   reconfigure(config: ConfigInput): ConfigChanges;

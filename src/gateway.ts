@@ -233,7 +233,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
 
   reconfigure(input: ConfigInput): ConfigChanges {
     const config = parseConfig(input);
-    const { live } = changesBetween(this.#config, config);
+    const { live, forNew } = changesBetween(this.#config, config);
     const { restart } = changesBetween(this.#startConfig, config);
     this.#config = config;
     this.#settings = new SettingsByApp(config);
@@ -241,7 +241,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#transcoding.settingsChanged();
     this.#limitConnections();
     this.#warnOfOpenPort();
-    return { live, restart };
+    return { live, forNew, restart };
   }
 
   start(): Promise<GatewayAddress> {
@@ -431,7 +431,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
         this.#reporter.segmentStored(stream, this.#outputOf(stream)?.losesSegments ?? false),
       onStoreError: (stream, error, uri, action) => {
         if (action === 'put') this.#reporter.segmentLost(stream, error, uri);
-        else this.#segmentStays(stream, error, uri);
+        else this.#storeFailed(stream, error, uri, action);
       },
     });
     this.#outputs = outputs;
@@ -448,14 +448,16 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     return waiting;
   }
 
-  /** Files that cannot be deleted are tried again by the cleaning. */
-  #segmentStays({ path: stream }: Stream, error: unknown, segment: string): void {
+  /** What cannot be deleted is tried again by the cleaning, and what cannot be read by players. */
+  #storeFailed(stream: Stream, error: unknown, segment: string, action: 'get' | 'delete'): void {
     const reason = error instanceof Error ? error.message : String(error);
+    const done = action === 'get' ? 'read' : 'deleted';
+    if (action === 'get') this.#reporter.segmentUnreadable(stream, error);
     this.#crowd.note({
       level: 'warn',
-      kind: 'segment not deleted',
-      fields: { stream, segment, code: codeOfStoreError(error), reason },
-      message: 'an old segment could not be deleted',
+      kind: `segment not ${done}`,
+      fields: { stream: stream.path, segment, code: codeOfStoreError(error), reason },
+      message: `a segment could not be ${done}`,
     });
   }
 

@@ -19,6 +19,8 @@ export interface Option {
   readonly secret: boolean;
   /** A change needs a restart. */
   readonly restart: boolean;
+  /** A change holds for streams and encoders that begin after it. */
+  readonly forNew: boolean;
   /** Applications may have it different. */
   readonly perApplication: boolean;
   readonly list: boolean;
@@ -61,6 +63,7 @@ function describe(key: string, property: JsonSchema & OptionMeta): Omit<Option, 
     default: property.default,
     secret: property.secret === true,
     restart: property.restart === true,
+    forNew: property.forNew === true,
     list,
   };
 }

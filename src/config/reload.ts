@@ -18,11 +18,17 @@ export function makeReload({ load, apply, log }: ReloadOptions): () => Promise<v
   let valid = true;
   return async () => {
     try {
-      const { live, restart } = apply(await load());
+      const { live, forNew, restart } = apply(await load());
       // Who repairs a file by undoing what was wrong changes nothing, and waits for a sign all the same.
       if (!valid) log.info({}, 'the configuration is valid again');
       valid = true;
       if (live.length > 0) log.info({ options: live.join(' ') }, 'configuration changed');
+      if (forNew.length > 0) {
+        log.info(
+          { options: forNew.join(' ') },
+          'configuration changed for streams and encoders that begin from now on',
+        );
+      }
       if (restart.length > 0) {
         log.warn({ options: restart.join(' ') }, 'these changes of the configuration need a restart');
       }

@@ -13,11 +13,14 @@ export type OptionMeta = {
   readonly secret?: true;
   /** Only read at the start: a change in the file needs a restart. */
   readonly restart?: true;
+  /** Streams and encoders that there are keep what they have. */
+  readonly forNew?: true;
   /** A value, for who writes it as JSON. */
   readonly example?: unknown;
 };
 
 const RESTART: OptionMeta = { restart: true };
+const FOR_NEW: OptionMeta = { forNew: true };
 const SECRET: OptionMeta = { secret: true };
 
 const port = z.int().min(0).max(65535);
@@ -83,17 +86,19 @@ const callbackTimeout = seconds.max(60).describe('Seconds the callback may take.
 const callbackOnError = z
   .enum(['deny', 'allow'])
   .describe('What happens when the callback cannot be reached, fails (5xx) or takes too long.');
-const segmentDuration = z.number().min(1).max(30).describe('Wanted seconds per segment.');
+const segmentDuration = z.number().min(1).max(30).describe('Wanted seconds per segment.').meta(FOR_NEW);
 const maxSegmentDuration = z
   .number()
   .min(1)
   .max(60)
-  .describe('Longest segment in seconds that an encoder with rare keyframes gets.');
-const listedSegments = z.int().min(6).max(1000).describe('Segments in the playlist, at least.');
+  .describe('Longest segment in seconds that an encoder with rare keyframes gets.')
+  .meta(FOR_NEW);
+const listedSegments = z.int().min(6).max(1000).describe('Segments in the playlist, at least.').meta(FOR_NEW);
 
 const silentAudio = z
   .boolean()
-  .describe('Add silent AAC sound to streams that have only pictures; some players and TV sets need it.');
+  .describe('Add silent AAC sound to streams that have only pictures; some players and TV sets need it.')
+  .meta(FOR_NEW);
 const slate = z
   .string()
   .min(1)
@@ -108,7 +113,7 @@ const codecs = z
   .describe(
     'By codec: `remux` (as it is), `transcode` (to H.264 or AAC, by ffmpeg), `drop` (leave the track out), `reject` (refuse the publisher). When absent: remux where HLS allows it, else transcode, else drop.',
   )
-  .meta({ example: { hevc: 'transcode' } } satisfies OptionMeta);
+  .meta({ ...FOR_NEW, example: { hevc: 'transcode' } } satisfies OptionMeta);
 const when = z
   .enum(['watched', 'always'])
   .describe(
@@ -121,16 +126,19 @@ const idle = z
   .describe('Seconds after the last request for a rendition at which encoding stops; for `watched`.');
 const encoder = z
   .enum(['libx264', 'h264_nvenc', 'h264_qsv', 'h264_vaapi', 'h264_videotoolbox', 'auto'])
-  .describe('H.264 encoder of ffmpeg; `auto` tries the hardware ones first.');
+  .describe('H.264 encoder of ffmpeg; `auto` tries the hardware ones first.')
+  .meta(FOR_NEW);
 const preset = z
   .string()
   .regex(/^[a-z0-9_]+$/, { error: 'must be small letters, digits and underscores' })
-  .describe('Preset of the encoder: slower is smaller.');
+  .describe('Preset of the encoder: slower is smaller.')
+  .meta(FOR_NEW);
 const audioBitrate = z
   .int()
   .min(16)
   .max(512)
-  .describe('Kilobits per second of sound that has to be encoded.');
+  .describe('Kilobits per second of sound that has to be encoded.')
+  .meta(FOR_NEW);
 
 const rung = z.strictObject({
   name: z.string().regex(/^[a-z0-9]{1,16}$/, { error: 'must be small letters and digits, 16 at most' }),
@@ -337,13 +345,15 @@ export const configSchema = z
           .min(0)
           .max(19)
           .default(5)
-          .describe('How far ffmpeg stands behind the gateway for the CPU.'),
+          .describe('How far ffmpeg stands behind the gateway for the CPU.')
+          .meta(FOR_NEW),
         threads: z
           .int()
           .min(0)
           .max(64)
           .default(0)
-          .describe('Threads of each software encoder; 0 means four, as each adds a frame of delay.'),
+          .describe('Threads of each software encoder; 0 means four, as each adds a frame of delay.')
+          .meta(FOR_NEW),
       })
       .prefault({}),
     storage: z

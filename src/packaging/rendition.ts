@@ -13,7 +13,7 @@ import type { SegmentStore } from './segment-store.ts';
 const MAX_UNSTORED_BYTES = 64 * 1024 * 1024;
 
 /** What the store was to do with a segment. */
-export type StoreAction = 'put' | 'delete';
+export type StoreAction = 'put' | 'get' | 'delete';
 
 export interface RenditionOptions {
   readonly clock: Clock;
@@ -162,7 +162,15 @@ export class Rendition {
 
   /** A finished segment by its name in the playlist, held by the caller; null when unknown or expired. */
   async segment(uri: string): Promise<SegmentBody | null> {
-    return this.#history.has(uri) ? this.#options.store.get(this.#options.storePrefix + uri) : null;
+    if (!this.#history.has(uri)) return null;
+    const { store, storePrefix } = this.#options;
+    try {
+      return await store.get(storePrefix + uri);
+    } catch (error) {
+      this.#storeFailed(error, uri, 'get');
+      if (error instanceof SluiceError) throw error;
+      throw new SluiceError('SLUICE_STORE_FAILED', 'a segment cannot be read', { cause: error });
+    }
   }
 
   /** Fixes EXT-X-TARGETDURATION, in seconds. Once, before the first segment. */
@@ -279,17 +287,20 @@ export class Rendition {
     this.#lost++;
     this.#lostAt = this.#options.clock.now();
     this.#figures.segmentsLost++;
+    this.#storeFailed(error, uri, 'put');
+  }
+
+  #storeFailed(error: unknown, uri: string, action: StoreAction): void {
     this.#figures.storeErrors++;
-    this.#options.onStoreError(error, uri, 'put');
+    this.#options.onStoreError(error, uri, action);
   }
 
   async #delete(uri: string): Promise<void> {
-    const { store, storePrefix, onStoreError } = this.#options;
+    const { store, storePrefix } = this.#options;
     try {
       await store.delete(storePrefix + uri);
     } catch (error) {
-      this.#figures.storeErrors++;
-      onStoreError(error, uri, 'delete');
+      this.#storeFailed(error, uri, 'delete');
     }
   }
 }

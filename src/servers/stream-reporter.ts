@@ -23,7 +23,10 @@ export interface GatewayEvents {
   warning: [stream: StreamIdentity & { readonly warning: Warning }];
   /** A rendition of the ladder began, failed, was left out … The source is not affected. */
   rendition: [stream: StreamIdentity & { readonly event: LadderEvent }];
-  /** A segment could not be stored and is lost; other streams and later segments are not affected. */
+  /**
+   * A segment could not be stored and is lost, or could not be read for a viewer, who tries again; other streams and later
+   * segments are not affected.
+   */
   storeError: [stream: StreamIdentity & { readonly error: unknown }];
 }
 
@@ -148,6 +151,10 @@ export class StreamReporter {
   segmentLost(stream: Stream, error: unknown, uri: string): void {
     this.#events.emit('storeError', { ...identity(stream), error });
     this.#outage.segmentLost(stream, error, uri);
+  }
+
+  segmentUnreadable(stream: Stream, error: unknown): void {
+    this.#events.emit('storeError', { ...identity(stream), error });
   }
 
   /** @param losesOthers the stream has lost segments lately */

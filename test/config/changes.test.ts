@@ -10,11 +10,12 @@ describe('changesBetween', () => {
   it('finds none where the values are the same', () => {
     expect(changes({}, { hls: { segmentDuration: 2 }, publish: { deny: [] }, applications: {} })).toEqual({
       live: [],
+      forNew: [],
       restart: [],
     });
   });
 
-  it('tells what holds now from what needs a restart', () => {
+  it('tells what holds now from what holds for new streams and what needs a restart', () => {
     const key = `sha256:${'00'.repeat(32)}`;
     expect(
       changes(
@@ -27,7 +28,8 @@ describe('changesBetween', () => {
         },
       ),
     ).toEqual({
-      live: ['rtmp.maxConnections', 'publish.keys', 'play.secrets', 'hls.listedSegments'],
+      live: ['rtmp.maxConnections', 'publish.keys', 'play.secrets'],
+      forNew: ['hls.listedSegments'],
       restart: ['host', 'rtmp.port', 'storage.directory'],
     });
   });
@@ -36,8 +38,16 @@ describe('changesBetween', () => {
     const members = (segmentDuration: number) => ({
       applications: { members: { hls: { segmentDuration } } },
     });
-    expect(changes(members(2), members(4)).live).toEqual(['applications']);
-    expect(changes(members(2), members(2)).live).toEqual([]);
+    expect(changes(members(2), members(4))).toEqual({
+      live: [],
+      forNew: ['applications.members.hls.segmentDuration'],
+      restart: [],
+    });
+    expect(changes({}, { applications: { studio: { publish: { takeover: 'reject' } } } }).live).toEqual([
+      'applications.studio.publish.takeover',
+    ]);
+    expect(changes({}, { applications: { studio: {} } }).live).toEqual(['applications']);
+    expect(changes(members(2), members(2)).forNew).toEqual([]);
     expect(
       changes({ publish: { deny: ['::1', '::2'] } }, { publish: { deny: ['::2', '::1'] } }).live,
     ).toEqual(['publish.deny']);

@@ -38,8 +38,11 @@ const INVALID = /^error: the changed configuration is not valid; the old one sta
 it('says what changed, and nothing when nothing did', async () => {
   const { become } = rig();
   expect(await become('')).toEqual([]);
-  expect(await become('publish: { graceWindow: 5 }\nrtmp: { port: 1 }\n')).toEqual([
+  expect(
+    await become('publish: { graceWindow: 5 }\nhls: { segmentDuration: 4 }\nrtmp: { port: 1 }\n'),
+  ).toEqual([
     'info: configuration changed: publish.graceWindow',
+    'info: configuration changed for streams and encoders that begin from now on: hls.segmentDuration',
     'warn: these changes of the configuration need a restart: rtmp.port',
   ]);
 });

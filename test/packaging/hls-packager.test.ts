@@ -405,6 +405,21 @@ describe('the store', () => {
     await studio.close();
   });
 
+  it('that cannot read says so, counts it, and has the segment when asked again', async () => {
+    const figures = new PackagingFigures();
+    const studio = new Studio({ packager: { figures } });
+    await studio.publish(CLIP);
+    const uri = studio.segments[0]?.uri ?? '';
+    studio.store.failingGets = 1;
+    await expect(studio.packager.segment(uri)).rejects.toMatchObject({ code: 'SLUICE_STORE_FAILED' });
+    expect(studio.storeErrors).toEqual([uri]);
+    expect(figures).toMatchObject({ segmentsLost: 0, storeErrors: 1 });
+    const body = await studio.packager.segment(uri);
+    expect(body?.length).toBe(studio.segments[0]?.bytes);
+    body?.release();
+    await studio.close();
+  });
+
   it('that cannot delete costs no segment and no DISCONTINUITY', async () => {
     const studio = new Studio();
     studio.store.failingDeletes = 1;

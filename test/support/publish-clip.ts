@@ -134,9 +134,10 @@ export interface StudioOptions {
   readonly announce?: AnnouncedMedia;
 }
 
-/** A store whose next writes or deletions can be made to fail. */
+/** A store whose next writes, reads or deletions can be made to fail. */
 export class UnreliableStore extends MemoryStore {
   failingPuts = 0;
+  failingGets = 0;
   failingDeletes = 0;
 
   override async put(name: string, body: SegmentBody): Promise<void> {
@@ -145,6 +146,14 @@ export class UnreliableStore extends MemoryStore {
       throw new Error('no space left');
     }
     return super.put(name, body);
+  }
+
+  override async get(name: string): Promise<SegmentBody | null> {
+    if (this.failingGets > 0) {
+      this.failingGets--;
+      throw new Error('read error');
+    }
+    return super.get(name);
   }
 
   override async delete(name: string): Promise<void> {

@@ -28,6 +28,8 @@ const PICTURE_STATUS: { readonly [code in ErrorCode]?: 501 | 503 } = {
   SLUICE_TRANSCODE_FAILED: 503,
 };
 
+/** What the store does with segments that viewers ask for. */
+const UNREAD: readonly ErrorCode[] = ['SLUICE_STORE_BUSY', 'SLUICE_STORE_FAILED'];
 const DENIED: readonly ErrorCode[] = ['SLUICE_PLAY_DENIED', 'SLUICE_CALLBACK_FAILED'];
 
 /** What a handler or a plugin threw. Only the client's own mistakes are explained to it. */
@@ -42,11 +44,10 @@ export function sendError(
     const denied: ErrorBody = { code: error.code, message: `${error.message}. ${error.advice}` };
     return reply.code(403).header('cache-control', 'no-store').send(denied);
   }
-  if (error instanceof SluiceError && error.code === 'SLUICE_STORE_BUSY') {
-    incidents.fault(error);
-    // Players try a 5xx again.
-    const busy: ErrorBody = { code: error.code, message: 'The segment cannot be read now. Try again.' };
-    return reply.code(503).header('cache-control', 'no-store').send(busy);
+  if (error instanceof SluiceError && UNREAD.includes(error.code)) {
+    // Players try a 5xx again. The stream that it belongs to has told the operator.
+    const unread: ErrorBody = { code: error.code, message: 'The segment cannot be read now. Try again.' };
+    return reply.code(503).header('cache-control', 'no-store').send(unread);
   }
   const picture = error instanceof SluiceError ? PICTURE_STATUS[error.code] : undefined;
   if (error instanceof SluiceError && picture !== undefined) {
