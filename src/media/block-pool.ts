@@ -16,8 +16,12 @@ const EXTENT_BLOCKS = 33 * 32;
 
 /** Kept in any case: 2 MiB. */
 const SMALLEST_RESERVE = 64;
-/** … and beyond that, this part of what is in use: streams begin and end their segments at different times. */
-const RESERVED_PART = 1 / 32;
+/**
+ * … and beyond that, this part of what is in use. Where all streams begin their segments at the same moment, one segment of
+ * each comes and goes at once: a fourteenth of what they hold with six segments in a playlist. An extent that is dropped for
+ * a second has to be made, and touched, anew.
+ */
+const RESERVED_PART = 1 / 8;
 
 interface Extent {
   /** Counts up. */

@@ -61,8 +61,8 @@ describe('BlockPool', () => {
     pool.give(blocks.splice(0, (160 * MIB) / BLOCK_BYTES));
     expect(pool.bytesInUse).toBe(640 * MIB);
     // To the extent of 33 MiB.
-    expect(pool.reservedBytes).toBeGreaterThanOrEqual(20 * MIB);
-    expect(pool.reservedBytes).toBeLessThanOrEqual((20 + 33) * MIB);
+    expect(pool.reservedBytes).toBeGreaterThanOrEqual(80 * MIB);
+    expect(pool.reservedBytes).toBeLessThanOrEqual((80 + 33) * MIB);
     pool.give(blocks);
     expect(pool.bytesInUse).toBe(0);
     expect(pool.reservedBytes).toBe(33 * MIB);
