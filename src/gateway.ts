@@ -56,8 +56,12 @@ const DRAIN_MS = 2500;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** On shutdown encoders get this long to give out what they have; what hangs is ended without being waited for. */
 const ENCODERS_CLOSE_MS = 2000;
-/** The same for what goes on in the next process, which waits meanwhile. */
-const LADDERS_FINISH_MS = 3000;
+/** The same from the beginning of a shutdown, for what goes on in the next process, which waits meanwhile … */
+const ENCODED_BY_MS = 3000;
+/** … and where segments in memory are still to be written down for it. */
+const ENCODED_EARLY_BY_MS = 1500;
+/** When all that goes on has to be the next process's. Where that does not work, viewers have to see an end in time. */
+const HANDED_OVER_BY_MS = 3000;
 /** What viewers and commands of hooks still have to do on shutdown ends this long after its beginning at the latest. */
 const CLOSED_BY_MS = 4000;
 const PUBLISH_OPEN =
@@ -492,7 +496,8 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
 
   async #close(): Promise<void> {
     const beganAt = systemClock.now();
-    const atMost = (ms: number) => Math.max(0, Math.min(ms, beganAt + CLOSED_BY_MS - systemClock.now()));
+    const timeUntil = (ms: number) => Math.max(0, beganAt + ms - systemClock.now());
+    const atMost = (ms: number) => Math.min(ms, timeUntil(CLOSED_BY_MS));
     this.#state = 'closing';
     this.#log.info({ streams: this.#registry.list().length }, 'stopping');
     // A start that is under way ends first; whether it works no longer matters.
@@ -510,12 +515,14 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     if (this.#leaves) {
       for (const stream of this.#registry.list()) stream.stopWaiting();
       // Where a rendition lacks what the source has listed, its playlist would begin anew.
-      await within(LADDERS_FINISH_MS, this.#transcoding.laddersFinished());
+      const encodedBy = this.#storage?.persistent === true ? ENCODED_BY_MS : ENCODED_EARLY_BY_MS;
+      await within(timeUntil(encodedBy), this.#transcoding.finished());
       // What comes out later would be written over the playlists of the next process.
-      this.#transcoding.stopLadders();
+      this.#transcoding.stop();
     }
     await this.#outputs?.settled();
-    const handedOver = this.#leaves && (await this.#storage?.handOver()) === true;
+    const handedOver =
+      this.#leaves && (await this.#storage?.handOver(timeUntil(HANDED_OVER_BY_MS))) === true;
     if (!handedOver) {
       this.#closeStreams();
       if (this.#outputs !== null) await within(atMost(ENCODERS_CLOSE_MS), this.#outputs.ended());
@@ -527,7 +534,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     // The next process may begin now. This one still answers the connections that it has.
     await this.#storage?.release();
     // By now there is nothing left that could happen to a stream, but that publishers leave.
-    const hooksClosed = rtmpClosed.then(() => this.#hooks.close(atMost(CLOSED_BY_MS)));
+    const hooksClosed = rtmpClosed.then(() => this.#hooks.close(timeUntil(CLOSED_BY_MS)));
     const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
     if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, atMost(DRAIN_MS)));
     await rtmpClosed;

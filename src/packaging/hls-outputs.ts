@@ -166,7 +166,7 @@ export class HlsOutputs {
   /**
    * Writes every stream down for the next process.
    *
-   * @param withSegments it has those too; nothing of them is deleted from here on
+   * @param withSegments it has those too; nothing that is listed is deleted from here on
    */
   async handOn(withSegments: boolean): Promise<void> {
     this.#handedOn = withSegments;

@@ -149,7 +149,7 @@ export class HlsPackager implements MediaSink {
     return this.#storeErrors;
   }
 
-  /** The newest segments of a rendition could not be stored. */
+  /** Segments of a rendition could not be stored, until all have been for a while. */
   get losesSegments(): boolean {
     return this.#rendition.isLosing || [...this.#aligned.values()].some(({ current }) => current?.isLosing);
   }

@@ -139,7 +139,7 @@ export class Rendition {
     return this.#lost;
   }
 
-  /** Whether the newest segment that was to be stored could not be. */
+  /** Whether a segment could not be stored, until all have been for a while. */
   get isLosing(): boolean {
     return this.#lostAt !== null;
   }

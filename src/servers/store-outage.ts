@@ -41,6 +41,7 @@ export class StoreOutage {
     this.#lost++;
     this.#lastAt = this.#clock.now();
     this.#losing.add(stream);
+    this.#forgetEnded();
     if (this.#streams.has(stream)) return;
     this.#streams.add(stream);
     this.#streamCount++;
@@ -54,12 +55,16 @@ export class StoreOutage {
   segmentStored(stream: Stream, losesOthers: boolean): void {
     if (this.#lost === 0) return;
     if (!losesOthers) this.#losing.delete(stream);
-    for (const one of this.#losing) if (one.state !== 'live') this.#losing.delete(one);
+    this.#forgetEnded();
     if (this.#losing.size > 0 || this.#clock.now() - this.#lastAt < STORE_QUIET_MS) return;
     this.#log.info({ lost: this.#lost, streams: this.#streamCount }, 'segments can be stored again');
     this.#lost = 0;
     this.#streams = new WeakSet();
     this.#streamCount = 0;
+  }
+
+  #forgetEnded(): void {
+    for (const stream of this.#losing) if (stream.state !== 'live') this.#losing.delete(stream);
   }
 }
 

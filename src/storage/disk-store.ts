@@ -53,6 +53,11 @@ export interface Swept {
   readonly failed: number;
 }
 
+/** Where in a storage directory they are. */
+export function segmentsIn(directory: string): string {
+  return join(directory, 'segments');
+}
+
 /**
  * Segments in plain files, `<directory>/segments/<folder>/<file>`, that any web server can serve and that are there
  * again after a restart. What viewers are reading now is in memory as well.
@@ -73,7 +78,7 @@ export class DiskStore implements SegmentStore {
 
   constructor(options: DiskStoreOptions) {
     const { directory, maxBytes, cacheBytes, clock, onPlaylistError } = options;
-    this.#root = join(directory, 'segments');
+    this.#root = segmentsIn(directory);
     this.#maxBytes = maxBytes;
     this.#fs = options.fs ?? diskFs;
     this.#cache = new BodyCache(cacheBytes);

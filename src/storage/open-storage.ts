@@ -4,15 +4,13 @@ import type { StreamState } from '../packaging/rendition-state.ts';
 import type { PlaylistFiles, SegmentStore, StreamJournal } from '../packaging/segment-store.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { openDiskStore } from './disk-store.ts';
-import { type HandoverOptions, leaveSegments, takeSegments } from './handover.ts';
+import { type HandoverOptions, hasSegments, leaveSegments, takeSegments } from './handover.ts';
 import { MemoryStore } from './memory-store.ts';
 import { withoutLost } from './restorable.ts';
 import { StateFiles } from './state-files.ts';
 
 /** How long a new process waits for the one that it replaces to let go of the directory. */
 const HANDOVER_PATIENCE_MS = 10_000;
-/** How long the segments in memory may take to be written down when the process ends. */
-const LEAVING_MS = 5000;
 /** The newest segments are read by everybody; what players that are behind want comes from the page cache. */
 const CACHE_BYTES = 256 * 1024 * 1024;
 /** Players have forgotten a stream that ended this long ago. */
@@ -59,9 +57,10 @@ export interface Storage {
   /**
    * Leaves the segments to the next process, when no more of them come.
    *
-   * @returns whether it can go on with them
+   * @param withinMs how long it may take
+   * @returns whether the next process can go on with them
    */
-  handOver(): Promise<boolean>;
+  handOver(withinMs: number): Promise<boolean>;
   /** Resolves when all is written, or has failed. */
   settled(): Promise<void>;
   /** Lets the next process have the directory. */
@@ -91,6 +90,7 @@ async function openMemory(options: StorageOptions): Promise<Storage> {
   }
   const files = stateFiles(directory, clock, log);
   const settled = () => files.settled();
+  let released = false;
   await onOwned?.();
   const known = await loadStates(files, systemTime());
   const { states, names } = await takeOver({ directory, store, clock }, known, log);
@@ -98,16 +98,16 @@ async function openMemory(options: StorageOptions): Promise<Storage> {
     store,
     persistent: false,
     goesOn: true,
-    journal: dated(files, systemTime),
+    journal: unless(() => released, dated(files, systemTime)),
     playlistFiles: null,
     queuedBytes: () => 0,
     states,
     startCleaning: (inUse) => {
       for (const name of names) if (!inUse(name)) void store.delete(name);
     },
-    handOver: async () => {
+    handOver: async (withinMs) => {
       try {
-        await leaveSegments({ directory, store, clock }, AbortSignal.timeout(LEAVING_MS));
+        await leaveSegments({ directory, store, clock }, withinMs);
         return true;
       } catch (error) {
         const fields = { directory, reason: reasonOf(error) };
@@ -116,7 +116,10 @@ async function openMemory(options: StorageOptions): Promise<Storage> {
       }
     },
     settled,
-    release: settled,
+    release: async () => {
+      released = true;
+      await settled();
+    },
   };
 }
 
@@ -125,15 +128,19 @@ async function takeOver(
   known: readonly StreamState[],
   log: StorageOptions['log'],
 ): ReturnType<typeof takeSegments> {
+  const { directory } = options;
   const nothing = { states: known.map((state) => withoutLost(state, () => null)), names: [] };
-  if (known.every(({ rendition }) => rendition === null)) return nothing;
-  try {
-    return await takeSegments(options, known);
-  } catch (error) {
-    const fields = { directory: options.directory, reason: reasonOf(error) };
-    log.warn(fields, 'the segments of the last process cannot be taken over');
+  if (known.every(({ rendition }) => rendition === null) && !(await hasSegments(directory))) return nothing;
+  const failures: unknown[] = [];
+  const taken = await takeSegments(options, known, (error) => failures.push(error)).catch((error: unknown) => {
+    failures.push(error);
     return nothing;
+  });
+  if (failures.length > 0) {
+    const fields = { directory, failures: failures.length, reason: reasonOf(failures[0]) };
+    log.warn(fields, 'the segments of the last process cannot be taken over');
   }
+  return taken;
 }
 
 async function openDisk(options: StorageOptions): Promise<Storage> {
@@ -167,7 +174,6 @@ async function openLocked(
     onPlaylistError: (path, error) =>
       log.warn({ path, reason: reasonOf(error) }, 'a playlist file cannot be written'),
   });
-  const journal = dated(files, systemTime);
   const states = (await loadStates(files, systemTime())).map((state) =>
     withoutLost(state, (name) => store.sizeOf(name)),
   );
@@ -183,12 +189,13 @@ async function openLocked(
     persistent: true,
     goesOn: true,
     handOver: async () => true,
-    journal: {
-      // After the release the files are the next process's, and a stream that ends here must not overwrite them.
-      save: async (folder, state) => (released ? undefined : journal.save(folder, state)),
-      remove: async (folder) => (released ? undefined : journal.remove(folder)),
+    journal: unless(() => released, dated(files, systemTime)),
+    playlistFiles: {
+      putPlaylist: (name, playlist) => {
+        if (!released) store.putPlaylist(name, playlist);
+      },
+      deletePlaylist: async (name) => (released ? undefined : store.deletePlaylist(name)),
     },
-    playlistFiles: store,
     queuedBytes: () => store.waitingBytes,
     states,
     startCleaning: (inUse) => {
@@ -244,6 +251,14 @@ function dated(files: StateFiles, systemTime: () => EpochMs): StreamJournal {
   return {
     save: (folder, state) => files.save(folder, { ...state, savedAt: systemTime() }),
     remove: (folder) => files.remove(folder),
+  };
+}
+
+/** After the release the files are the next process's, and a stream that ends here must not overwrite them. */
+function unless(released: () => boolean, journal: StreamJournal): StreamJournal {
+  return {
+    save: async (folder, state) => (released() ? undefined : journal.save(folder, state)),
+    remove: async (folder) => (released() ? undefined : journal.remove(folder)),
   };
 }
 

@@ -134,13 +134,16 @@ export class Transcoding {
     };
   }
 
-  /** Resolves when renditions are encoded as far as their streams go, once those have lost their publishers. */
-  async laddersFinished(): Promise<void> {
+  /** Resolves when all is encoded as far as the streams go, once those have lost their publishers. */
+  async finished(): Promise<void> {
+    // What is converted goes on into ladders.
+    await Promise.all([...this.#conversions.values()].map((conversion) => conversion.finished()));
     await Promise.all([...this.#ladders.values()].map((ladder) => ladder.finished()));
   }
 
   /** At once, and without what is being encoded: another process goes on. */
-  stopLadders(): void {
+  stop(): void {
+    for (const conversion of this.#conversions.values()) conversion.stop();
     for (const ladder of this.#ladders.values()) ladder.stop();
   }
 

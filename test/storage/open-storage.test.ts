@@ -1,4 +1,4 @@
-import { readdir, readFile, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { StreamState } from '../../src/packaging/rendition-state.ts';
@@ -62,7 +62,7 @@ it('memory with a directory leaves its segments to the next process, and takes t
   const { open } = rig({ type: 'memory', directory });
   const first = await open();
   const state = await writeStream(first);
-  expect(await first.handOver()).toBe(true);
+  expect(await first.handOver(5000)).toBe(true);
   await first.release();
   const second = await open();
   expect(second.states).toEqual([state]);
@@ -81,7 +81,7 @@ it('memory that is too small for what was left takes no half playlists', async (
   const { open } = rig({ type: 'memory', directory: await temporaryDirectory() });
   const first = await open();
   const state = await writeStream(first);
-  await first.handOver();
+  await first.handOver(5000);
   await first.release();
   const second = await open({ maxBytes: 2500 });
   expect(second.states).toEqual([{ ...state, rendition: null }]);
@@ -94,8 +94,59 @@ it('memory leaves nothing where it cannot, and says so', async () => {
   const storage = await open({ directory: '/dev/null/no' });
   await storage.store.put('live@test/s-1.ts', body(10));
   log.length = 0;
-  expect(await storage.handOver()).toBe(false);
+  expect(await storage.handOver(5000)).toBe(false);
   expect(log).toEqual(['the next process cannot go on with the segments: playlists end']);
+});
+
+it('memory that is told to end has no time: nothing is left half', async () => {
+  const directory = await temporaryDirectory();
+  const { open, log } = rig({ type: 'memory', directory });
+  const storage = await open();
+  await writeStream(storage);
+  expect(await storage.handOver(0)).toBe(false);
+  expect(log).toEqual(['the next process cannot go on with the segments: playlists end']);
+  expect(await readdir(join(directory, 'segments'))).toEqual([]);
+});
+
+it('memory cleans up after a process that was killed while it left its segments', async () => {
+  const directory = await temporaryDirectory();
+  const { open, log } = rig({ type: 'memory', directory });
+  const first = await open();
+  const state = await writeStream(first);
+  await first.handOver(5000);
+  await first.journal?.save('live@test', { ...state, rendition: null });
+  const second = await open();
+  expect(second.states).toMatchObject([{ rendition: null }]);
+  expect(second.store.bytes).toBe(0);
+  expect(await readdir(join(directory, 'segments'))).toEqual([]);
+  expect(log).toEqual([]);
+});
+
+it('memory goes on with the streams whose files it can read', async () => {
+  const directory = await temporaryDirectory();
+  const { open, log } = rig({ type: 'memory', directory });
+  const first = await open();
+  const whole = await writeStream(first);
+  await first.store.put('live@other/s-1.ts', body(10));
+  const { rendition } = whole;
+  if (rendition === null) throw new Error('no rendition');
+  const segments = [{ ...rendition.segments[0], uri: 's-1.ts', bytes: 10 }] as typeof rendition.segments;
+  const other = { ...whole, name: 'other', rendition: { ...rendition, segments, retired: [] } };
+  await first.journal?.save('live@other', other);
+  await first.handOver(5000);
+  const file = join(directory, 'segments/live@other/s-1.ts');
+  await unlink(file);
+  await mkdir(file);
+  const second = await open();
+  expect(new Map(second.states.map((state) => [state.name, state.rendition]))).toEqual(
+    new Map([
+      ['test', whole.rendition],
+      ['other', null],
+    ]),
+  );
+  expect(log).toEqual(['the segments of the last process cannot be taken over']);
+  second.startCleaning(() => false);
+  expect(second.store.bytes).toBe(0);
 });
 
 it('memory touches nothing of a process that keeps segments in the same directory', async () => {
@@ -107,7 +158,7 @@ it('memory touches nothing of a process that keeps segments in the same director
   expect(memory.states).toEqual([{ ...state, rendition: null }]);
   expect(log).toEqual(['the segments of the last process cannot be taken over']);
   await memory.store.put('live@test/s-1.ts', body(10));
-  expect(await memory.handOver()).toBe(false);
+  expect(await memory.handOver(5000)).toBe(false);
   expect(await readdir(join(directory, 'segments/live@test'))).toHaveLength(4);
   await disk.release();
 });

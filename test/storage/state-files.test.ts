@@ -168,7 +168,7 @@ describe('StateFiles', () => {
     ['from another version', encodeState(streamState()).replace('"version":1', '"version":2'), 'version 2'],
     ['damaged', encodeState(streamState()).replace('90000123', '90000124'), 'checksum'],
     ['of another stream', encodeState(streamState({ name: 'other' })), 'live/other'],
-    ['too large', Buffer.alloc(1024 * 1024 + 1, '{'), 'larger'],
+    ['too large', Buffer.alloc(8 * 1024 * 1024 + 1, '{'), 'larger'],
     ['not text', Buffer.alloc(1000, 0xff), 'cut short'],
   ])('sets aside a file that is %s', async (_what, content, reason) => {
     const { files, corrupt, errors } = open(await withFile('live@test.json', content));

@@ -49,23 +49,21 @@ export class RtmpServer {
 
   /**
    * Those who open connections and say nothing must not keep encoders out until they time out: the oldest that has not
-   * published goes, of the address that has most. Nor must one address that publishes in all of them: another that has
+   * published goes, of the address that has most of those. Nor must one address that publishes in all of them: another that has
    * fewer gets one beyond the limit to begin with, and for each that has published there the newest of the first goes.
    */
   #makeRoom(address: string, maxConnections: number): boolean {
     const open = [...this.#connections.keys()].filter(({ isOpen }) => isOpen);
-    const crowds = [...groupBy(open, (connection) => connection.address).values()];
-    crowds.sort((a, b) => b.length - a.length);
-    const stranger = crowds.flat().find(({ isStranger }) => isStranger);
+    const stranger = largestCrowd(open.filter(({ isStranger }) => isStranger))[0];
     if (stranger !== undefined) {
       stranger.giveWay('too many are open, and it has not published');
       return true;
     }
-    const [largest = []] = crowds;
+    const crowd = largestCrowd(open);
     const own = open.filter((connection) => connection.address === address).length;
-    if (largest.length <= own + 1) return false;
+    if (crowd.length <= own + 1) return false;
     if (open.length <= maxConnections) return this.#connections.size <= maxConnections;
-    largest.at(-1)?.giveWay(`${maxConnections} are open already, and most are of this address`);
+    crowd.at(-1)?.giveWay(`${maxConnections} are open already, and most are of this address`);
     return true;
   }
 
@@ -121,4 +119,10 @@ export class RtmpServer {
     }
     await Promise.all(closed);
   }
+}
+
+/** Connections of the address that has most, the oldest first. */
+function largestCrowd(connections: readonly RtmpConnection[]): readonly RtmpConnection[] {
+  const crowds = groupBy(connections, ({ address }) => address).values();
+  return [...crowds].reduce((a, b) => (b.length > a.length ? b : a), []);
 }

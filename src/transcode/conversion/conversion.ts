@@ -74,8 +74,12 @@ export interface Conversion extends MediaSink {
   state(): readonly TrackConversion[];
   /** Bytes that wait for an encoder or for other tracks. */
   readonly heldBytes: number;
+  /** Resolves when all that came so far has gone downstream. */
+  finished(): Promise<void>;
   /** Resolves when all that came before `close` has gone downstream, and so has `close`. */
   settled(): Promise<void>;
+  /** Converts nothing any more; nothing goes downstream from here on, not even an end. */
+  stop(): void;
 }
 
 /** An ffmpeg and the encoder to use with it, or why there is none. */
@@ -120,6 +124,7 @@ class TrackwiseConversion implements Conversion {
   #reconsider = false;
   /** `dead`: nothing goes downstream any more. */
   #state: 'open' | 'dead' | 'closed' = 'open';
+  #onFinished: (() => void)[] = [];
   readonly #settled: Promise<void>;
   #settle: () => void = () => {};
 
@@ -143,8 +148,19 @@ class TrackwiseConversion implements Conversion {
     return plan === null ? [] : plan.decisions.map((decision) => this.#view(plan, decision));
   }
 
+  finished(): Promise<void> {
+    if (this.#queue.length === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onFinished.push(resolve);
+    });
+  }
+
   settled(): Promise<void> {
     return this.#settled;
+  }
+
+  stop(): void {
+    this.#die();
   }
 
   epoch(epoch: Epoch): void {
@@ -353,6 +369,11 @@ class TrackwiseConversion implements Conversion {
       else this.#target.close();
       if (item === 'close') this.#settle();
     }
+    this.#tellFinished();
+  }
+
+  #tellFinished(): void {
+    for (const resolve of this.#onFinished.splice(0)) resolve();
   }
 
   #announce({ settings }: Plan, epoch: Epoch): void {
@@ -413,6 +434,7 @@ class TrackwiseConversion implements Conversion {
     this.#reconsider = false;
     this.#section = null;
     for (const item of this.#queue.splice(0)) if (typeof item !== 'string') item.abort();
+    this.#tellFinished();
     this.#settle();
   }
 }

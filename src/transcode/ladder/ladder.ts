@@ -184,8 +184,10 @@ export class Ladder implements PreparingSink, CutObserver {
       } else this.#checkPace(job, clock.now());
     }
     this.#takeUp(number);
-    for (const { plan, next } of [...this.#rungs]) {
-      if (number - next > MAX_SEGMENTS_BEHIND && this.#job === null) this.#drop(plan.name);
+    for (const rung of [...this.#rungs]) {
+      // Others may be encoded while this one cannot be.
+      const isEncoded = this.#job?.rungs.includes(rung) === true;
+      if (number - rung.next > MAX_SEGMENTS_BEHIND && !isEncoded) this.#drop(rung.plan.name);
     }
     this.#release();
     this.#begin();
