@@ -521,8 +521,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       this.#transcoding.stop();
     }
     await this.#outputs?.settled();
-    const handedOver =
-      this.#leaves && (await this.#storage?.handOver(timeUntil(HANDED_OVER_BY_MS))) === true;
+    const handedOver = this.#leaves && (await this.#storage?.handOver(timeUntil(HANDED_OVER_BY_MS))) === true;
     if (!handedOver) {
       this.#closeStreams();
       if (this.#outputs !== null) await within(atMost(ENCODERS_CLOSE_MS), this.#outputs.ended());

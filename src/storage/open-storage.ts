@@ -132,10 +132,12 @@ async function takeOver(
   const nothing = { states: known.map((state) => withoutLost(state, () => null)), names: [] };
   if (known.every(({ rendition }) => rendition === null) && !(await hasSegments(directory))) return nothing;
   const failures: unknown[] = [];
-  const taken = await takeSegments(options, known, (error) => failures.push(error)).catch((error: unknown) => {
-    failures.push(error);
-    return nothing;
-  });
+  const taken = await takeSegments(options, known, (error) => failures.push(error)).catch(
+    (error: unknown) => {
+      failures.push(error);
+      return nothing;
+    },
+  );
   if (failures.length > 0) {
     const fields = { directory, failures: failures.length, reason: reasonOf(failures[0]) };
     log.warn(fields, 'the segments of the last process cannot be taken over');

@@ -25,8 +25,7 @@ export function publicRoutes(app: FastifyInstance, options: PublicRoutesOptions)
   let list: { readonly info: PublicInfo; readonly at: number } | null = null;
   app.get('/streams.json', async ({ headers, socket }, reply): Promise<PublicInfo> => {
     // Nobody else is to keep playlists from ending, also not through a proxy on this computer.
-    const isLocal =
-      socket.remoteAddress === socket.localAddress && headers['x-forwarded-for'] === undefined;
+    const isLocal = socket.remoteAddress === socket.localAddress && headers['x-forwarded-for'] === undefined;
     if (headers[SUCCESSOR_HEADER] !== undefined && isLocal) onSuccessor();
     // However many pages are open, an edge asks once a second.
     reply.header('cache-control', 'public, max-age=1');

@@ -404,6 +404,39 @@ describe('the end of an epoch', () => {
     expect(setup.notes.packets.at(-1)).toBe(next);
   });
 
+  it('is finished when what the publisher has sent is through, long before the stream closes', async () => {
+    const { conversion, notes, encoder } = setUp();
+    await conversion.finished();
+    conversion.epoch(epochOf([HEVC]));
+    conversion.packet(packet(HEVC, 0, true));
+    conversion.end();
+    let finished = false;
+    const waiting = conversion.finished().then(() => {
+      finished = true;
+    });
+    await flush();
+    expect(finished).toBe(false);
+    encoder().give();
+    encoder().exit();
+    await waiting;
+    expect(notes.take()).toEqual(['epoch start v0:h264', 'v0 0', 'end']);
+    conversion.close();
+    expect(notes.take()).toEqual(['close']);
+  });
+
+  it('that is stopped sends nothing downstream any more, and nobody waits for it', async () => {
+    const { conversion, notes, encoder } = setUp();
+    conversion.epoch(epochOf([HEVC]));
+    conversion.packet(packet(HEVC, 0, true));
+    conversion.end();
+    const waiting = Promise.all([conversion.finished(), conversion.settled()]);
+    conversion.stop();
+    await waiting;
+    conversion.close();
+    expect(notes.take()).toEqual([]);
+    expect(encoder().told).toBe('stop');
+  });
+
   it('does not wait for an encoder longer than 5 s', async () => {
     const setup = setUp();
     setup.conversion.epoch(epochOf([HEVC, AAC]));
