@@ -18,6 +18,9 @@ const IDENTIFY_MS = 1000;
 /** How long after it has announced itself a new process may still be waiting. */
 export const SUCCESSOR_LIFE_MS = TAKEOVER_PATIENCE_MS + 2000;
 
+/** Two dots between slashes, or NUL: clients resolve the one and know no other, so somebody is looking for a hole. */
+const WANDERS = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){2}(?:[/\\]|%2f|%5c|$)|%00/i;
+
 export interface HttpServerOptions {
   readonly plugin: FastifyPluginAsync;
   /** Longest silence of a connection in either direction, and longest time to send a request. */
@@ -45,6 +48,14 @@ export async function makeHttpServer(options: HttpServerOptions): Promise<Fastif
     },
     // No route has a JSON schema, and loading the compilers for them would take a fifth of the start.
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
+  });
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!WANDERS.test(request.raw.url?.split('?', 1)[0] ?? '')) {
+      done();
+      return;
+    }
+    incidents.refused(request.ip, 400);
+    sendBadRequest(reply, 'The address leaves its folder or has NUL in it.');
   });
   await app.register(plugin);
   app.server.on('timeout', (socket) => endSilent(socket, incidents));
