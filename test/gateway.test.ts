@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -198,6 +198,25 @@ describe('events', () => {
       'grace live/test',
       'ended live/test',
     ]);
+  });
+
+  it('tell of segments that the disk does not take', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'sluice-gateway-'));
+    try {
+      const gateway = create({ storage: { type: 'disk', directory } });
+      await gateway.start();
+      rmSync(join(directory, 'segments'), { recursive: true });
+      writeFileSync(join(directory, 'segments'), 'in the way');
+      const told = once(gateway, 'storeError');
+      const publisher = await publish(gateway, 'cam');
+      send(publisher, 'h264_aac');
+      expect(await told).toEqual([
+        { app: 'live', name: 'cam', error: expect.objectContaining({ code: expect.stringMatching(/^E/) }) },
+      ]);
+      await publisher.stop();
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
   });
 
   it('warn once about each thing to change', async () => {

@@ -10,6 +10,7 @@ import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { publishPaced, readClip } from '../support/paced-publisher.ts';
 import { freePorts, type SluiceProcess, startSluice } from '../support/sluice.ts';
 import { until } from '../support/until.ts';
+import { Viewer } from '../support/viewer.ts';
 
 const KEY = newKey();
 const SECRET = newKey();
@@ -169,6 +170,69 @@ test('signed playback: the token leads from playlist to playlist, and segments n
   publisher.abort();
 });
 
+test('the address that a trusted proxy tells decides who may play, and nobody else can make it up', async () => {
+  const play = { play: { deny: ['192.0.2.0/24'] } };
+  const behind = await startGateway({ ...play, http: { trustProxy: ['127.0.0.1'] } });
+  const alone = await startGateway(play);
+  const publishers = await Promise.all(
+    [behind, alone].map(({ rtmpPort }) => publishPaced({ port: rtmpPort, key: 'cam', ...LOOP })),
+  );
+  const status = async ({ hls }: TestGateway, from: string) =>
+    (await fetch(hls('cam'), { headers: from === '' ? {} : { 'x-forwarded-for': from } })).status;
+  for (const one of [behind, alone]) await until('the stream', async () => (await status(one, '')) === 200);
+  expect(await status(behind, '192.0.2.7')).toBe(403);
+  expect(await status(behind, '198.51.100.7')).toBe(200);
+  // What a viewer says is before what the proxy saw.
+  expect(await status(behind, '198.51.100.7, 192.0.2.7')).toBe(403);
+  expect(await status(alone, '192.0.2.7')).toBe(200);
+  for (const publisher of publishers) publisher.abort();
+  await Promise.all([behind.stop(), alone.stop()]);
+});
+
+test('a reload drops neither publisher nor viewer, nor an answer that is under way', async () => {
+  const site = await startGateway();
+  const publisher = await publishPaced({ port: site.rtmpPort, key: 'cam', ...LOOP });
+  let lost = false;
+  void publisher.closed.then(() => {
+    lost = true;
+  });
+  await until('the stream', async () => (await fetch(site.hls('cam'))).ok);
+  const viewer = new Viewer(site.hls('cam'));
+  viewer.watch();
+  await until('a segment', () => viewer.count >= 1 && viewer.complete);
+  const [first] = viewer.segments;
+  const answer = await fetch(`${site.httpUrl}hls/cam/${first?.uri}`);
+  const { rtmpPort } = site;
+  const changes = site.gateway.reconfigure({
+    host: '127.0.0.1',
+    rtmp: { port: 0, maxConnections: 500, idleTimeout: 20 },
+    http: { port: 0 },
+    publish: { takeover: 'reject', graceWindow: 5, maxStreams: 10 },
+    hls: { segmentDuration: 4, listedSegments: 8 },
+    ladder: ['audio'],
+    storage: { maxAge: 10 },
+  });
+  expect(changes).toEqual({
+    live: [
+      ...['rtmp.maxConnections', 'rtmp.idleTimeout'],
+      ...['publish.takeover', 'publish.graceWindow', 'publish.maxStreams', 'ladder'],
+    ],
+    forNew: ['hls.segmentDuration', 'hls.listedSegments'],
+    restart: ['storage.maxAge'],
+  });
+  expect((await answer.arrayBuffer()).byteLength).toBe(first?.body.length);
+  const seen = viewer.count;
+  await until('two more segments', () => viewer.count >= seen + 2);
+  await viewer.leave();
+  expect(viewer.validator.errors, viewer.validator.summary().text).toEqual([]);
+  expect(viewer.refusals).toEqual([]);
+  // Segments of streams that there are stay as long as they were.
+  expect(viewer.targetDurations).toHaveLength(1);
+  expect([lost, site.rtmpPort]).toEqual([false, rtmpPort]);
+  publisher.abort();
+  await site.stop();
+});
+
 describe('the command', () => {
   let folder: string;
   let program: SluiceProcess | null = null;
@@ -187,6 +251,7 @@ describe('the command', () => {
     const apiToken = newKey();
     const next = newKey();
     const nearly = `${KEY.slice(0, -3)}xyz`;
+    const nearlyToken = `${apiToken.slice(0, -3)}xyz`;
     const file = join(folder, 'sluice.json');
     const config = (keys: { name: string; key: string }[]) =>
       JSON.stringify({
@@ -222,8 +287,15 @@ describe('the command', () => {
 
     await writeFile(file, config([{ name: 'cam2', key: hashKey(next) }]));
     await until('the reload', () => gone.log.some(({ msg }) => msg === 'configuration changed'));
-    await expect(publishPaced({ port: rtmpPort, key: KEY, ...LOOP })).rejects.toThrow();
-    await expect(publishPaced({ port: rtmpPort, key: nearly, ...LOOP })).rejects.toThrow();
+    for (const key of [KEY, nearly]) {
+      const refused = publishPaced({ port: rtmpPort, key, ...LOOP }).then(
+        () => expect.unreachable('it was accepted'),
+        (error: Error) => error,
+      );
+      const { message } = await refused;
+      expect(message).not.toBe('');
+      collected.push(message);
+    }
     const second = await publishPaced({ port: rtmpPort, key: next, ...LOOP });
     expect(lost).toBe(false);
     await writeFile(file, config([]).replace(apiToken, 'short'));
@@ -234,10 +306,21 @@ describe('the command', () => {
 
     const bearer = { authorization: `Bearer ${apiToken}` };
     for (const path of ['api/streams', 'api/server', 'api/openapi.json', 'metrics', 'healthz', 'api/nothing'])
-      for (const headers of [{}, bearer]) await collect(path, headers);
+      for (const headers of [{}, bearer, { authorization: `Bearer ${nearlyToken}` }])
+        await collect(path, headers);
     const tampered = token.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
     await collect(`hls/${KEY}.m3u8`);
-    await collect(`hls/cam.m3u8?token=${tampered}`);
+    // The callback is asked about a viewer without a valid token, and lets this one in with one of his own.
+    const entered = await fetch(`${http}hls/cam.m3u8?token=${tampered}`);
+    expect(entered.status).toBe(200);
+    const playlist = await entered.text();
+    const minted = /media\.m3u8\?token=(\S+)/.exec(playlist)?.[1] ?? '';
+    expect([minted.length > 20, minted === token, minted === tampered]).toEqual([true, false, false]);
+    collected.push(JSON.stringify([...entered.headers]), playlist.replaceAll(minted, ''));
+    const questions = asked.map((body) => JSON.parse(body)).filter(({ action }) => action === 'play');
+    expect(questions).toContainEqual(
+      expect.objectContaining({ app: 'live', name: 'cam', address: '127.0.0.1' }),
+    );
     await collect(`hls/cam/nothing.ts?token=${token}`);
     await collect(`hls/nobody.m3u8?token=${token}`);
     await collect(`hls/%zz.m3u8?token=${token}`);
@@ -262,7 +345,10 @@ describe('the command', () => {
     // What was written down is there at all, or this would look at nothing.
     expect(collected.join('\n')).toContain('nextMediaSequence');
     expect(stderr).toContain('publish refused');
-    const secrets = { KEY, next, nearly, SECRET, OLD_SECRET, token, tampered, apiToken, CALLBACK_PASSWORD };
+    const secrets = {
+      ...{ KEY, next, nearly, SECRET, OLD_SECRET, CALLBACK_PASSWORD },
+      ...{ token, tampered, minted, apiToken, nearlyToken },
+    };
     for (const [name, secret] of Object.entries(secrets)) {
       expect(`${stdout}${stderr}`.includes(secret), `${name} in the log`).toBe(false);
       const leak = collected.find((text) => text.includes(secret));

@@ -39,6 +39,10 @@ async function startScreen(program: Running): Promise<string> {
   return program.stdout;
 }
 
+function logged(stderr: string): { msg: string; options?: string }[] {
+  return stderr.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line)] : []));
+}
+
 function ports(screen: string): { rtmp: number; http: number } {
   const rtmp = /OBS server +rtmp:\/\/localhost:(\d+)\/live/.exec(screen)?.[1];
   const http = /Player page +http:\/\/localhost:(\d+)\/\n/.exec(screen)?.[1];
@@ -87,6 +91,12 @@ describe.concurrent('the command', () => {
     expect(code).toBe(0);
     expect(performance.now() - signalledAt).toBeLessThan(EXIT_LIMIT_MS);
     expect(`${stdout}${stderr}`).not.toMatch(/"level":50|SLUICE_INTERNAL/);
+    const life = logged(stderr).filter(({ msg }) => /^(started|stopping|stopped)$/.test(msg));
+    expect(life).toMatchObject([
+      { msg: 'started', version: expect.stringMatching(/^\d/), rtmpPort: rtmp, httpPort: http },
+      { msg: 'stopping', streams: 1 },
+      { msg: 'stopped', ms: expect.any(Number) },
+    ]);
     await viewer.leave();
     await publisher.exited;
   });
@@ -128,6 +138,35 @@ describe.concurrent('the command', () => {
     await writeFile(file, good);
     await until('the repair', () => program.stderr.includes('the configuration is valid again'));
     expect(program.stderr).not.toContain('configuration changed');
+    await writeFile(
+      file,
+      'rtmp: { port: 1, idleTimeout: 9 }\nhttp: { port: 0 }\nhls: { segmentDuration: 3 }\n',
+    );
+    const told = await until('the changes', () => {
+      const lines = logged(program.stderr).filter(({ options }) => options !== undefined);
+      return lines.length >= 3 && lines;
+    });
+    expect(told).toMatchObject([
+      { msg: 'configuration changed', options: 'rtmp.idleTimeout' },
+      { msg: expect.stringContaining('begin from now on'), options: 'hls.segmentDuration' },
+      { level: 40, msg: expect.stringContaining('need a restart'), options: 'rtmp.port' },
+    ]);
+  });
+
+  test('prints the configuration that holds, where it came from, and no secret', async () => {
+    const file = join(folder, 'printed.yaml');
+    await writeFile(file, 'http: { port: 81 }\nplay:\n  secrets: [sixteen characters and some]\n');
+    const env = { ...process.env, SLUICE_API_TOKEN: 'thirty-two-characters-or-even-more' };
+    const args = [join(ROOT, 'dist/cli.js'), 'config', '--config', file, '--rtmp-port', '1936'];
+    const program = start('node', args, { env });
+    started.push(program);
+    const { code, stdout, stderr } = await program.exited;
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^rtmp:\n {2}port: 1936 +# --rtmp-port$/m);
+    expect(stdout).toMatch(/^http:\n {2}port: 81 +# .*printed\.yaml:1$/m);
+    expect(stdout).toMatch(/^api:\n {2}token: .*# SLUICE_API_TOKEN$/m);
+    expect(stdout).toMatch(/^ {2}segmentDuration: 2 +# default, SLUICE_HLS_SEGMENT_DURATION$/m);
+    expect(stdout).not.toMatch(/sixteen|thirty-two/);
   });
 
   test('takes stream keys from the environment, and does not start without those that it cannot read', async () => {

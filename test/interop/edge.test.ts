@@ -139,6 +139,11 @@ describe('behind nginx.conf.example', () => {
     expect(segments.filter(([, times]) => times.length !== 1)).toEqual([]);
     const seconds = (goneAt - (playlistRequests[0] ?? 0)) / 1000;
     expect(playlistRequests.length).toBeLessThanOrEqual(Math.ceil(seconds) + 1);
+    // For ever, there and in browsers.
+    const [[path = ''] = []] = segments;
+    const kept = await ask(edge.url + path.slice(1));
+    expect(kept).toMatchObject({ status: 200, headers: { 'x-cache-status': 'HIT' } });
+    expect(kept.headers['cache-control']).toBe('public, max-age=31536000, immutable');
     // All the rest came out of the cache.
     expect(countOf(calm, 'MISS', 'EXPIRED', 'HIT', 'UPDATING')).toBe(calm.length);
     expect(countOf(calm, 'MISS', 'EXPIRED')).toBeLessThan(calm.length / 50);
@@ -280,7 +285,10 @@ describe('behind nginx.conf.example', () => {
           'members/cam/thumbnail.jpg',
         ];
         for (const path of paths) {
-          expect(await ask(`${url}hls/${path}?token=${token}`)).toMatchObject({ status: 502 });
+          expect(await ask(`${url}hls/${path}?token=${token}`)).toMatchObject({
+            status: 502,
+            headers: { 'access-control-allow-origin': '*' },
+          });
         }
         // The page as well, which sends its own address along; and what somebody has encoded once too often.
         await ask(`${url}?stream=members/cam&token=${token}`);
