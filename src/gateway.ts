@@ -30,6 +30,7 @@ import { type HttpIncidents, httpIncidents } from './servers/http/incidents.ts';
 import { RequestCounters } from './servers/http/request-counters.ts';
 import { streamFigures } from './servers/http/stream-figures.ts';
 import { publicView, type StreamView, viewStream, warningsOf } from './servers/http/stream-view.ts';
+import { listenAddress } from './servers/listen-address.ts';
 import { watchMachine } from './servers/machine-watch.ts';
 import { processFigures } from './servers/process-figures.ts';
 import { startDemo } from './servers/rtmp/demo-publisher.ts';
@@ -261,8 +262,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   async #start(): Promise<GatewayAddress> {
     if (this.#closing !== null) throw new SluiceError('SLUICE_SHUTTING_DOWN', 'the gateway was closed');
     this.#startedAt = systemClock.now();
-    const { host, rtmp, http, demo } = this.#config;
+    const { rtmp, http, demo } = this.#config;
     try {
+      const host = await listenAddress(this.#config.host);
       const app = this.#embedded ? null : await this.#makeHttp();
       this.#http = app;
       this.#limitConnections();

@@ -74,6 +74,13 @@ describe('the life of a gateway', () => {
     expect(gateway.address).toEqual({ rtmpPort: null, httpPort: null });
   });
 
+  it('on localhost has one address for RTMP and HTTP, which 127.0.0.1 reaches', async () => {
+    const gateway = create({ host: 'localhost' });
+    const { httpPort } = await gateway.start();
+    expect((await fetch(`http://127.0.0.1:${httpPort}/healthz`)).status).toBe(200);
+    await (await publish(gateway, 'cam')).stop();
+  });
+
   it('can be closed without having been started', async () => {
     await expect(create().close()).resolves.toBeUndefined();
   });

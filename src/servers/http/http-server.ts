@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises';
 import { Server as NetServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify';
@@ -67,7 +66,8 @@ export async function makeHttpServer(options: HttpServerOptions): Promise<Fastif
 /**
  * Where the port belongs to another gateway, this one is to replace it, and waits for its end.
  *
- * @param host undefined for all addresses
+ * @param host an address, as Fastify would make servers for each one of localhost that nothing here knows of; undefined for
+ *   all addresses
  * @throws SluiceError SLUICE_PORT_UNAVAILABLE
  */
 export async function listenHttp(
@@ -93,11 +93,8 @@ export async function listenHttp(
 }
 
 async function listen(app: FastifyInstance, port: number, host: string | undefined): Promise<void> {
-  // Where localhost is several addresses, Fastify would make servers for the others that nothing here knows of, limits
-  // included. RTMP takes the first one too.
-  const address = host === 'localhost' ? (await lookup(host)).address : host;
   // Fastify listens on localhost unless told otherwise; :: takes IPv4 too where there is IPv6.
-  await app.listen({ port, host: address ?? '::' }).catch((error: unknown) => {
+  await app.listen({ port, host: host ?? '::' }).catch((error: unknown) => {
     if (host !== undefined || !isNoIpv6(error)) throw error;
     return app.listen({ port, host: '0.0.0.0' });
   });
