@@ -28,7 +28,7 @@ export async function leaveSegments(
   { directory, store, clock }: HandoverOptions,
   withinMs: number,
 ): Promise<void> {
-  const late = AbortSignal.timeout(withinMs);
+  const late = AbortSignal.timeout(Math.floor(withinMs));
   const lock = await lockDirectory(directory, Math.min(PATIENCE_MS, withinMs));
   const files = makeFiles(directory, clock);
   const names = store.names();

@@ -62,7 +62,7 @@ it('memory with a directory leaves its segments to the next process, and takes t
   const { open } = rig({ type: 'memory', directory });
   const first = await open();
   const state = await writeStream(first);
-  expect(await first.handOver(5000)).toBe(true);
+  expect(await first.handOver(4999.9)).toBe(true);
   await first.release();
   const second = await open();
   expect(second.states).toEqual([state]);
