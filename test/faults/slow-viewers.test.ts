@@ -67,7 +67,6 @@ test.skipIf(!enough)(
       viewers.every(({ received }) => received >= SECONDS * BYTES_PER_SECOND),
     );
     expect(viewers.filter(({ isClosed }) => isClosed)).toEqual([]);
-    expect(await openRequests()).toBeGreaterThanOrEqual(VIEWERS);
 
     // The segment outlives its stream for them.
     publisher.session.stop();
