@@ -31,7 +31,7 @@ export async function leaveSegments(
   const late = AbortSignal.timeout(Math.floor(withinMs));
   const lock = await lockDirectory(directory, Math.min(PATIENCE_MS, withinMs));
   const files = makeFiles(directory, clock);
-  const names = store.names();
+  const names = [...store.names()];
   try {
     await files.open();
     await together(names, async (name) => {
@@ -104,9 +104,9 @@ function deleteFiles(files: DiskStore, names?: ReadonlySet<string>): Promise<Swe
 }
 
 /** @throws what the first of them threw, when none is at work any more */
-async function together(names: Iterable<string>, work: (name: string) => Promise<void>): Promise<void> {
+async function together(names: readonly string[], work: (name: string) => Promise<void>): Promise<void> {
   const failures: unknown[] = [];
-  const left = [...names].values();
+  const left = names.values();
   const run = async () => {
     for (const name of left) {
       if (failures.length > 0) return;

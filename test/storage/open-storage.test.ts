@@ -108,6 +108,18 @@ it('memory that is told to end has no time: nothing is left half', async () => {
   expect(await readdir(join(directory, 'segments'))).toEqual([]);
 });
 
+it('memory that the disk does not take leaves nothing half', async () => {
+  const directory = await temporaryDirectory();
+  const { open, log } = rig({ type: 'memory', directory });
+  const storage = await open();
+  await writeStream(storage);
+  const inTheWay = join(directory, 'segments/live@test/s-12.ts');
+  await mkdir(inTheWay, { recursive: true });
+  expect(await storage.handOver(5000)).toBe(false);
+  expect(log).toEqual(['the next process cannot go on with the segments: playlists end']);
+  expect(await readdir(join(directory, 'segments/live@test'))).toEqual(['s-12.ts']);
+});
+
 it('memory cleans up after a process that was killed while it left its segments', async () => {
   const directory = await temporaryDirectory();
   const { open, log } = rig({ type: 'memory', directory });
