@@ -16,12 +16,15 @@ const PROOFS = [
   'test/browser/quality-menu.test.ts',
 ];
 
+const SETUP = ['test/support/scramble-slabs.ts'];
+
 export default defineConfig(({ mode }) => ({
   test: {
     projects: [
       {
         test: {
           name: 'unit',
+          setupFiles: SETUP,
           include: ['test/**/*.test.ts'],
           exclude: ['test/fuzz/**', 'test/interop/**', 'test/browser/**', 'test/faults/**'],
           // They share no state worth a process each, and starting those took longer than the tests.
@@ -35,6 +38,7 @@ export default defineConfig(({ mode }) => ({
       {
         test: {
           name: 'fuzz',
+          setupFiles: SETUP,
           include: ['test/fuzz/**/*.test.ts'],
           // They collect garbage to see what is held, which takes long in the heap of all other tests.
           testTimeout: 120_000,
@@ -44,6 +48,7 @@ export default defineConfig(({ mode }) => ({
       {
         test: {
           name: 'interop',
+          setupFiles: SETUP,
           include: ['test/interop/**/*.test.ts', 'test/browser/**/*.test.ts'],
           exclude: mode === 'proofs' ? [] : PROOFS,
           env: { PROOFS: mode === 'proofs' ? 'yes' : 'no' },
@@ -57,6 +62,7 @@ export default defineConfig(({ mode }) => ({
       {
         test: {
           name: 'faults',
+          setupFiles: SETUP,
           include: ['test/faults/**/*.test.ts'],
           globalSetup: ['test/faults/support/build.ts'],
           testTimeout: 60_000,

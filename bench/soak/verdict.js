@@ -6,8 +6,8 @@ const JUDGED_MINUTES = 30;
 const MAX_SLOPE = 1;
 /** Short-lived connections of the validators come and go between samples. */
 const DESCRIPTOR_NOISE = 3;
-/** V8 collects once a minute under this load: each stretch is to see the level after a collection, not half of a saw. */
-const STRETCH_SECONDS = 180;
+/** V8 collects every two to three minutes under this load: each stretch is to see the level after a collection. */
+const STRETCH_SECONDS = 300;
 
 /** What the run amounts to. */
 export function judge(state, options) {

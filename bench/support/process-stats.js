@@ -15,9 +15,8 @@ export function cpuSeconds(pid) {
   ticksPerSecond ??= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
   let user = 0;
   let kernel = 0;
-  for (const one of processTree(pid)) {
+  for (const stat of readAll(pid, 'stat')) {
     // The second field is the name in brackets and may hold anything; utime and stime are fields 14 and 15.
-    const stat = readFileSync(`/proc/${one}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     user += Number(fields[11]) / ticksPerSecond;
     kernel += Number(fields[12]) / ticksPerSecond;
@@ -28,8 +27,7 @@ export function cpuSeconds(pid) {
 /** Resident memory of a process and its children in MB (10^6), now and at its highest. */
 export function memory(pid) {
   const total = { rss: 0, peak: 0 };
-  for (const one of processTree(pid)) {
-    const status = readFileSync(`/proc/${one}/status`, 'utf8');
+  for (const status of readAll(pid, 'status')) {
     total.rss += kibibytes(status, 'VmRSS');
     total.peak += kibibytes(status, 'VmHWM');
   }
@@ -50,10 +48,22 @@ function kibibytes(status, field) {
   return (Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024) / 1e6;
 }
 
+/** A file of /proc for a process and its children. */
+function readAll(pid, file) {
+  return processTree(pid).flatMap((one) => {
+    try {
+      return [readFileSync(`/proc/${one}/${file}`, 'utf8')];
+    } catch (error) {
+      // Children end while they are counted; the process itself must be there.
+      if (one === pid) throw error;
+      return [];
+    }
+  });
+}
+
 function processTree(pid) {
   const tree = [pid];
   for (let at = 0; at < tree.length; at++) {
-    // Children end while they are counted; the process itself must be there.
     try {
       for (const thread of readdirSync(`/proc/${tree[at]}/task`)) {
         const children = readFileSync(`/proc/${tree[at]}/task/${thread}/children`, 'utf8');

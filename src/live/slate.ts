@@ -93,7 +93,7 @@ export function startSlate(options: SlateOptions): Slate | null {
 
   // The publisher's newest frame came just now. What follows may be further away than a frame, where pictures were
   // reordered: it has to wait until then, or every drop would move the stream ahead of the clock.
-  let reached = Math.max(...tails.map(({ newest }) => newest.dts));
+  let reached = Math.max(...tails.map(({ newest }) => newest));
   /** Media time now is this much more than the clock's. */
   let offset = reached - ticksFromMs(clock.now());
   const advance = () => {
@@ -127,14 +127,10 @@ function frameDuration({ frameRate, tails }: SlateOptions): number {
 function nextOf({ track, newest, keyframe, latest }: TrackTail, frame: number): number {
   if (track.kind === 'audio') {
     const { samplesPerFrame: samples, sampleRate } = track;
-    return newest.dts + (samples > 0 && sampleRate > 0 ? ticksFromSamples(samples, sampleRate) : USUAL_SOUND);
+    return newest + (samples > 0 && sampleRate > 0 ? ticksFromSamples(samples, sampleRate) : USUAL_SOUND);
   }
   // Shown after everything that was reordered, and decoded as long before as keyframes are.
-  return Math.max(newest.dts + 1, latest + frame - delayOf(keyframe));
-}
-
-function delayOf(keyframe: Packet | null): Ticks {
-  return keyframe === null ? 0 : keyframe.pts - keyframe.dts;
+  return Math.max(newest + 1, latest + frame - (keyframe?.delay ?? 0));
 }
 
 function earliest(lanes: readonly Lane[]): Lane {
@@ -148,7 +144,7 @@ function earliest(lanes: readonly Lane[]): Lane {
 function videoLane(tail: TrackTail, first: number, options: SlateOptions): Lane | null {
   const { track, keyframe } = tail;
   if (track.kind !== 'video' || keyframe === null) return null;
-  const still = stillOf(track, keyframe, options.choice);
+  const still = stillOf(track, keyframe.take().data, options.choice);
   if (still === null) return null;
   const { repeat } = still;
   const usual = ticksFromSeconds(options.keyframeInterval ?? Number.POSITIVE_INFINITY);
@@ -156,7 +152,7 @@ function videoLane(tail: TrackTail, first: number, options: SlateOptions): Lane 
   const size = still.keyframe(0).length;
   const frame = frameDuration(options);
   const spacing = repeat === null ? keyframeSpacing(size, gop, options.bitrate) : frame;
-  const delay = delayOf(keyframe);
+  const { delay } = keyframe;
   let next = first;
   // In the past when it is overdue: then the first picture is announced, or the segment would last until another.
   let nextKeyframe = keyframe.dts + gop;
@@ -193,21 +189,21 @@ function keyframeSpacing(bytes: number, gop: Ticks, bitrate: number): Ticks {
   return gop / Math.max(1, Math.floor(Math.min(affordable, useful)));
 }
 
-function stillOf(track: VideoTrack, keyframe: Packet, choice: SlateChoice): Still | null {
+function stillOf(track: VideoTrack, keyframe: Uint8Array, choice: SlateChoice): Still | null {
   const picture = choice.picture(track);
   // Other codecs have nothing that tells two keyframes in a row apart, and nobody minds.
-  if (track.h264 === null) return repeated(picture ?? keyframe.data);
+  if (track.h264 === null) return repeated(picture ?? keyframe);
   const chosen = picture === null ? null : makeStill(picture, track.h264);
-  return chosen ?? makeStill(keyframe.data, track.h264);
+  return chosen ?? makeStill(keyframe, track.h264);
 }
 
 function repeated(data: Uint8Array): Still {
   return { keyframe: () => data, repeat: null };
 }
 
-function audioLane({ track, newest }: TrackTail, first: number): Lane | null {
-  if (track.kind !== 'audio') return null;
-  const silence = silentFrame(track, newest.data);
+function audioLane({ track, sound }: TrackTail, first: number): Lane | null {
+  if (track.kind !== 'audio' || sound === null) return null;
+  const silence = silentFrame(track, sound);
   if (silence === null) return null;
   const duration = ticksFromSamples(silence.samples, silence.sampleRate);
   let next = first;

@@ -2,12 +2,14 @@ import type { Clock } from '../media/clock.ts';
 import type { ErrorCode } from '../media/errors.ts';
 import type { AnnouncedMedia, Frame } from '../media/frame.ts';
 import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
+import { slabs } from '../media/slab-pool.ts';
 import { type EpochMs, type Ticks, ticksFromMs, ticksFromSeconds } from '../media/time.ts';
 import { Timeline } from '../media/timeline.ts';
 import type { Warning } from '../media/warning.ts';
 import { FrameBatch } from './frame-batch.ts';
 import { IngestDoctor } from './ingest-doctor/ingest-doctor.ts';
 import { IngestStats } from './ingest-stats.ts';
+import type { KeyframeCopy } from './keyframe-copy.ts';
 import { type Slate, type SlateChoice, startSlate } from './slate.ts';
 import { TrackTails } from './track-tails.ts';
 
@@ -104,7 +106,7 @@ export class Stream {
   #slate: Slate | null = null;
   /** The sinks have an epoch that was not ended. */
   #open = false;
-  #newestKeyframe: Packet | null = null;
+  #newestKeyframe: KeyframeCopy | null = null;
 
   /** @param resume goes on with what an earlier process had */
   constructor(app: string, name: string, options: StreamOptions, resume: StreamResume | null = null) {
@@ -158,9 +160,9 @@ export class Stream {
     return this.#end;
   }
 
-  /** The newest picture that can be decoded alone; null before the first, and for sound. */
+  /** A copy of the newest picture that can be decoded alone; null before the first, and for sound. */
   get newestKeyframe(): Packet | null {
-    return this.#newestKeyframe;
+    return this.#newestKeyframe?.take() ?? null;
   }
 
   /** A slate is shown in place of a publisher. */
@@ -229,7 +231,9 @@ export class Stream {
         timeline.announce(media);
       },
       push: (frame) => {
-        if (active()) batch.push(frame);
+        if (!active()) return;
+        slabs.hold(frame.data);
+        batch.push(frame);
       },
       flush: () => batch.flush(),
       end: () => active() && this.#publisherLeft(),
@@ -348,11 +352,12 @@ export class Stream {
   }
 
   #deliver(packet: Packet): void {
-    if (packet.keyframe && packet.track.kind === 'video') this.#newestKeyframe = packet;
-    this.#tails.packet(packet);
+    const { keyframe } = this.#tails.packet(packet);
+    if (packet.keyframe && keyframe !== null) this.#newestKeyframe = keyframe;
     this.stats.packet(packet);
     this.#doctor?.packet(packet);
     this.#handOn(packet);
+    slabs.release(packet.data);
   }
 
   #handOn(packet: Packet): void {

@@ -11,7 +11,10 @@ export interface Packet {
   readonly pts: Ticks;
   /** Video: decoding can start here. Always true for audio. */
   readonly keyframe: boolean;
-  /** Length-prefixed NAL units, or one raw frame. Exact size, never changed after it was handed on. */
+  /**
+   * Length-prefixed NAL units, or one raw frame. Exact size. Unchanged during the call that hands it on; who needs it longer
+   * has to tell the {@link SlabPool} in that call.
+   */
   readonly data: Uint8Array;
 }
 

@@ -1,4 +1,5 @@
 import { SluiceError } from '../media/errors.ts';
+import { SLAB_BYTES, type SlabPool, slabs } from '../media/slab-pool.ts';
 import { rtmpTimestampDelta } from '../media/time.ts';
 import { RTMP_LIMITS } from './limits.ts';
 import { MESSAGE, type RtmpMessage } from './message.ts';
@@ -9,13 +10,8 @@ const EXTENDED = 0xffffff;
 const MESSAGE_HEADER_SIZE = [11, 7, 3, 0] as const;
 /** An extended timestamp on a delta header this close to the last timestamp was meant absolutely. */
 const ABSOLUTE_RANGE_MS = 60_000;
-/**
- * Messages from this size on, and up to a quarter of a slab, share slabs. One that is kept keeps its slab: sixteen times
- * its size at most. Smaller ones share what Node has for them.
- */
-const SMALLEST_IN_SLAB = 4096;
-/** An allocation costs as much as parsing a message does, and the collector runs by their number. */
-const SLAB_BYTES = 64 * 1024;
+/** One that waits for others keeps its slab: sixteen times its size at most. Smaller ones share what Node has for them. */
+const SMALLEST_IN_SLAB = SLAB_BYTES / 16;
 /** A fmt 3 header may begin a message with a new extended timestamp; further away it is payload. */
 const NEXT_MESSAGE_RANGE_MS = 10_000;
 
@@ -36,12 +32,16 @@ interface ChunkStream {
   /** The unfinished message, its bytes so far. */
   body: Buffer | null;
   received: number;
+  /** Where the body is; null when it is nowhere else. */
+  slab: Buffer | null;
 }
 
 /**
  * Reassembles messages from the chunks of one connection (RTMP 1.0 section 5.3), in any split of the bytes. Set Chunk
  * Size and Abort take effect here, between two chunks, and are not delivered. Each payload byte is copied once, out
  * of the socket's buffer into the message's own.
+ *
+ * The body of a message is to be used during its delivery; who needs it longer tells the {@link SlabPool}.
  */
 export class ChunkReader {
   readonly #streams = new Map<number, ChunkStream>();
@@ -54,12 +54,14 @@ export class ChunkReader {
   #chunkLeft = 0;
   #partialBytes = 0;
   #partialLimit: number = RTMP_LIMITS.partialBytes;
+  readonly #slabs: SlabPool;
   /** The rest of it is room for the next messages. */
-  #slab = NOTHING;
+  #slab: Buffer = NOTHING;
   #slabUsed = 0;
 
-  constructor(deliver: (message: RtmpMessage) => void) {
+  constructor(deliver: (message: RtmpMessage) => void, pool: SlabPool = slabs) {
     this.#deliver = deliver;
+    this.#slabs = pool;
   }
 
   /** Bytes that may wait in unfinished messages. */
@@ -144,6 +146,7 @@ export class ChunkReader {
       extended: null,
       body: null,
       received: 0,
+      slab: null,
     };
     this.#streams.set(chunkStreamId, stream);
     return stream;
@@ -231,7 +234,7 @@ export class ChunkReader {
     if (stream.body === null) {
       // Its length may be a lie: beyond this chunk stream's share, room is taken only as bytes arrive.
       const trusted = this.#partialLimit / RTMP_LIMITS.chunkStreams;
-      stream.body = this.#allocate(Math.min(stream.length, trusted));
+      this.#allocate(stream, Math.min(stream.length, trusted));
       stream.received = 0;
     }
     this.#current = stream;
@@ -240,19 +243,24 @@ export class ChunkReader {
   }
 
   /**
-   * A slab lives as long as any message in it, so a peer that makes us keep one message of each costs more memory than
-   * it sends. Strangers get none: what is trusted to them is too small for it.
+   * Slabs are for media, which is gone soon. Strangers get none: a slab lives as long as any message in it, so a peer that
+   * leaves some unfinished has more memory than it sends.
    */
-  #allocate(size: number): Buffer {
-    if (size < SMALLEST_IN_SLAB || size > SLAB_BYTES / 4 || this.#partialLimit < RTMP_LIMITS.partialBytes)
-      return Buffer.allocUnsafe(size);
+  #allocate(stream: ChunkStream, size: number): void {
+    const fits = size >= SMALLEST_IN_SLAB && size <= SLAB_BYTES;
+    if (!fits || !isMedia(stream.type) || this.#partialLimit < RTMP_LIMITS.partialBytes) {
+      stream.body = Buffer.allocUnsafe(size);
+      return;
+    }
     if (this.#slabUsed + size > this.#slab.length) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.#slabs.release(this.#slab);
+      this.#slab = this.#slabs.take();
       this.#slabUsed = 0;
     }
-    const start = this.#slabUsed;
+    this.#slabs.hold(this.#slab);
+    stream.slab = this.#slab;
+    stream.body = this.#slab.subarray(this.#slabUsed, this.#slabUsed + size);
     this.#slabUsed += size;
-    return this.#slab.subarray(start, start + size);
   }
 
   /** @returns payload bytes consumed, of those that are `available` in `memory` from `at` on */
@@ -275,8 +283,9 @@ export class ChunkReader {
   }
 
   #finish(stream: ChunkStream): void {
-    const { type, timestamp, streamId, received } = stream;
+    const { type, timestamp, streamId, received, slab } = stream;
     const room = stream.body ?? NOTHING;
+    stream.slab = null;
     this.#discard(stream);
     this.#current = null;
     const body = room.length === received ? room : room.subarray(0, received);
@@ -284,12 +293,16 @@ export class ChunkReader {
     if (type === MESSAGE.SET_CHUNK_SIZE) this.#setChunkSize(message.body);
     else if (type === MESSAGE.ABORT) this.#abort(message.body);
     else this.#deliver(message);
+    if (slab !== null) this.#slabs.release(slab);
   }
 
   #discard(stream: ChunkStream): void {
     this.#partialBytes -= stream.received;
     stream.body = null;
     stream.received = 0;
+    if (stream.slab === null) return;
+    this.#slabs.release(stream.slab);
+    stream.slab = null;
   }
 
   #setChunkSize(body: Buffer): void {

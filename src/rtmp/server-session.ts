@@ -1,6 +1,7 @@
 import { type AmfValue, isAmfObject, numberOf, stringOf } from '../formats/amf/value.ts';
 import { readTags } from '../formats/flv/tags.ts';
 import { ERRORS, type ErrorCode, SluiceError } from '../media/errors.ts';
+import { slabs } from '../media/slab-pool.ts';
 import { ByteWindow, WINDOW_ACK_SIZE } from './byte-window.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { ChunkWriter } from './chunk-writer.ts';
@@ -211,6 +212,7 @@ export class ServerSession {
       deliver(netStream.receiver, message);
     } else if (netStream.heldBytes < RTMP_LIMITS.pendingBytes) {
       // Encoders do not wait for our answer, and the first messages are the sequence headers.
+      slabs.keep(message.body);
       netStream.held.push(message);
       netStream.heldBytes += message.body.length + HELD_MESSAGE_BYTES;
     }

@@ -13,6 +13,7 @@ import type { Warning } from '../../src/media/warning.ts';
 import { HlsPackager, type HlsPackagerOptions } from '../../src/packaging/hls-packager.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { FakeClock } from './fake-clock.ts';
+import { inSlab } from './in-slab.ts';
 import { bytesOf } from './segment-bytes.ts';
 
 /** A tag of a clip and when it reaches the gateway, in ms after the first one. */
@@ -243,8 +244,10 @@ export class Studio {
     const start = this.clock.now();
     for (const tag of tags) {
       this.clock.advance(Math.max(0, start + tag.at - this.clock.now()));
-      if (isVideo(tag)) ingest.video(tag.timestamp, tag.body);
-      else ingest.audio(tag.timestamp, tag.body);
+      inSlab(tag.body, (body) => {
+        if (isVideo(tag)) ingest.video(tag.timestamp, body);
+        else ingest.audio(tag.timestamp, body);
+      });
       await this.#collect();
     }
   }
@@ -272,7 +275,7 @@ export class Studio {
   #recorder(): MediaSink {
     return {
       epoch: (epoch) => this.epochs.push({ ...epoch, packets: [] }),
-      packet: (packet) => this.epochs.at(-1)?.packets.push(packet),
+      packet: (packet) => this.epochs.at(-1)?.packets.push({ ...packet, data: new Uint8Array(packet.data) }),
       end: () => {},
       close: () => {},
     };

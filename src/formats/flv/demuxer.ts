@@ -78,8 +78,10 @@ export class FlvDemuxer {
     if (part.content === 'config') {
       const last = this.#headers.get(number);
       if (track !== undefined && last !== undefined && bytesEqual(last, part.body)) return;
-      this.#headers.set(number, part.body);
-      this.#video.set(number, h264Track(`v${number}`, part.body, parseAvcC(part.body)));
+      // A copy: the message is gone soon.
+      const header = new Uint8Array(part.body);
+      this.#headers.set(number, header);
+      this.#video.set(number, h264Track(`v${number}`, header, parseAvcC(header)));
       return;
     }
     const nalLengthSize = track?.h264?.nalLengthSize ?? USUAL_NAL_LENGTH_SIZE;
@@ -127,7 +129,7 @@ export class FlvDemuxer {
         id: `v${number}`,
         kind: 'video',
         codec: part.codec,
-        config,
+        config: new Uint8Array(config),
         codecString: codecStringFromRecord(part.codec, config),
         flvHeader: part.flvHeader,
         width: 0,
@@ -156,7 +158,7 @@ export class FlvDemuxer {
     if (track?.codec !== 'aac') track = undefined;
     if (part.content === 'config') {
       if (part.body.length === 0 || (track !== undefined && bytesEqual(track.config, part.body))) return;
-      this.#audio.set(number, aacTrack(`a${number}`, part.body));
+      this.#audio.set(number, aacTrack(`a${number}`, new Uint8Array(part.body)));
       return;
     }
     // Some encoders leave the ADTS header in; it can stand in for a missing sequence header.
@@ -217,7 +219,7 @@ export class FlvDemuxer {
         id: `a${number}`,
         kind: 'audio',
         codec: part.codec,
-        config,
+        config: new Uint8Array(config),
         codecString: codecStringFromRecord(part.codec, config),
         flvHeader: part.flvHeader,
         samplesPerFrame: 0,

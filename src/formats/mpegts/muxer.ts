@@ -1,6 +1,7 @@
 import { ADTS_HEADER_SIZE, MAX_ADTS_PAYLOAD, writeAdtsHeader } from '../../codecs/aac.ts';
 import type { Packet } from '../../media/packet.ts';
 import type { SegmentBody } from '../../media/segment-body.ts';
+import { slabs } from '../../media/slab-pool.ts';
 import { type Ticks, ticksFromMs, ticksFromSamples } from '../../media/time.ts';
 import type { AudioTrack, Track, VideoTrack } from '../../media/track.ts';
 import { AnnexBWriter } from './access-unit.ts';
@@ -104,8 +105,7 @@ export class TsMuxer {
 
   /** What there is of an open segment is not wanted. */
   discard(): void {
-    this.#group = [];
-    this.#groupBytes = 0;
+    this.#releaseGroup();
     this.#packetizer.discard();
   }
 
@@ -149,6 +149,7 @@ export class TsMuxer {
     if (track.adts !== null && packet.data.length > MAX_ADTS_PAYLOAD) return;
     const size = packet.data.length + (track.adts === null ? 0 : ADTS_HEADER_SIZE);
     if (this.#groupBytes + size > MAX_AUDIO_GROUP || this.#breaksGroup(packet, track)) this.#flushAudio();
+    slabs.hold(packet.data);
     this.#group.push(packet);
     this.#groupBytes += size;
     const span = this.#groupSpan(track);
@@ -216,6 +217,11 @@ export class TsMuxer {
       target += data.length;
     }
     this.#packetizer.finishPes(shape);
+    this.#releaseGroup();
+  }
+
+  #releaseGroup(): void {
+    for (const { data } of this.#group) slabs.release(data);
     this.#group = [];
     this.#groupBytes = 0;
   }

@@ -2,6 +2,7 @@ import { reasonNotInTs } from '../../formats/mpegts/muxer.ts';
 import type { Clock } from '../../media/clock.ts';
 import { SluiceError } from '../../media/errors.ts';
 import type { Epoch, MediaSink, Packet } from '../../media/packet.ts';
+import { slabs } from '../../media/slab-pool.ts';
 import { msFromTicks } from '../../media/time.ts';
 import type { Track } from '../../media/track.ts';
 import type { Ffmpeg } from '../ffmpeg/ffmpeg.ts';
@@ -181,7 +182,9 @@ class TrackwiseConversion implements Conversion {
       return;
     }
     const section = this.#section;
-    if (section !== null) this.#delivering(() => this.#hold(section, packet));
+    if (section === null) return;
+    slabs.keep(packet.data);
+    this.#delivering(() => this.#hold(section, packet));
   }
 
   end(): void {

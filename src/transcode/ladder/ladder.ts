@@ -1,5 +1,6 @@
 import { asSluiceError, SluiceError } from '../../media/errors.ts';
 import type { Epoch, Packet } from '../../media/packet.ts';
+import { slabs } from '../../media/slab-pool.ts';
 import { type EpochMs, msFromTicks, type Ticks } from '../../media/time.ts';
 import type { AudioTrack, VideoTrack } from '../../media/track.ts';
 import type { AlignedRendition, LeadingSegment } from '../../packaging/aligned-rendition.ts';
@@ -122,6 +123,7 @@ export class Ladder implements PreparingSink, CutObserver {
 
   packet(packet: Packet): void {
     if (!this.#cutting) return;
+    slabs.keep(packet.data);
     this.#window.add(packet);
     if (packet.track !== this.#video) return;
     this.#newest = Math.max(this.#newest, packet.pts);

@@ -10,6 +10,7 @@ import {
 import type { Ffmpeg } from '../../../src/transcode/ffmpeg/ffmpeg.ts';
 import { makeJobLimit } from '../../../src/transcode/job-limit.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { inSlab } from '../../support/in-slab.ts';
 import { audio, epochOf, FakeEncoder, ffmpegWith, Notes, packet, video } from './support.ts';
 
 const FFMPEG = ffmpegWith(['hevc', 'opus', 'h264', 'aac']);
@@ -170,6 +171,24 @@ describe('a converted track', () => {
     expect(encoder().options.outputs).toEqual([
       { kind: 'audio', name: 'source', bitrate: 128_000, sampleRate: 48_000, channels: 2 },
     ]);
+  });
+
+  it('leaves the memory of others as it is for as long as they wait for it', () => {
+    const setup = setUp();
+    const { conversion, notes, encoder } = setup;
+    conversion.epoch(epochOf([AVC, OPUS]));
+    for (let ms = 0; ms < 300; ms += 50) {
+      inSlab(Buffer.alloc(1000, ms / 50), (data) =>
+        conversion.packet({ ...packet(AVC, ms, ms === 0), data }),
+      );
+      conversion.packet(packet(OPUS, ms));
+    }
+    encoder().give();
+    const pictures = notes.packets.filter(({ track }) => track === AVC);
+    expect(pictures.length).toBeGreaterThan(3);
+    pictures.forEach(({ data }, index) => {
+      expect(data).toEqual(Buffer.alloc(1000, index));
+    });
   });
 
   it('has the id of the source', () => {

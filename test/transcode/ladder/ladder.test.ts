@@ -160,6 +160,18 @@ describe('Ladder', () => {
     }
   });
 
+  it('encodes pictures as they were, however long they waited', async () => {
+    const { studio, encoders } = rig();
+    await studio.publish(LONG);
+    await studio.close();
+    const written = encoders.flatMap((encoder) => encoder.written);
+    expect(written.length).toBeGreaterThan(250);
+    const sent = new Map(studio.packets.map(({ track, dts, data }) => [`${track.id} ${dts}`, data]));
+    for (const { track, dts, data } of written) {
+      expect(Buffer.compare(data, sent.get(`${track.id} ${dts}`) ?? Buffer.of())).toBe(0);
+    }
+  });
+
   it('offers them beside the source, sound without pictures', async () => {
     const { studio, ladder } = rig();
     await studio.publish(LONG, { stay: true });
