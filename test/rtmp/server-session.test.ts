@@ -397,6 +397,26 @@ describe('a publication that is decided on later', () => {
     expect(recorder.heard[0]).toEqual(['video', 0, filled(64 * 1024, 0).toString('hex')]);
   });
 
+  it('gets them unchanged, although another publication of the connection goes on meanwhile', () => {
+    const peer = new Peer();
+    peer.setChunkSize(0x7fffffff);
+    peer.connect();
+    peer.command(0, 'createStream', 3, null);
+    peer.command(1, 'publish', 4, null, 'first');
+    peer.requests[0]?.accept(new Recorder());
+    peer.command(2, 'publish', 5, null, 'second');
+    for (let n = 0; n < 40; n++) {
+      if (n % 4 === 0) peer.media(9, n, filled(20_000, n), 2);
+      else peer.media(9, n, filled(20_000, n), 1);
+    }
+    const recorder = new Recorder();
+    peer.requests[1]?.accept(recorder);
+    expect(recorder.heard.length).toBe(10);
+    recorder.heard.forEach((heard, index) => {
+      expect(heard).toEqual(['video', 4 * index, filled(20_000, 4 * index).toString('hex')]);
+    });
+  });
+
   it('holds a bounded number of messages without content', () => {
     const peer = new Peer();
     peer.connect();

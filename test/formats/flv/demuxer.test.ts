@@ -3,7 +3,7 @@ import { FlvDemuxer } from '../../../src/formats/flv/demuxer.ts';
 import type { Frame } from '../../../src/media/frame.ts';
 import type { Track } from '../../../src/media/track.ts';
 import { lengthPrefixed, makeSps } from '../../codecs/support.ts';
-import { isVideo, readClip } from '../../support/publish-clip.ts';
+import { isHeader, isVideo, readClip } from '../../support/publish-clip.ts';
 import { failure, hex } from '../amf/support.ts';
 import { aacTag, avcTag, fourCc } from './support.ts';
 
@@ -95,6 +95,25 @@ describe('clips', () => {
     expect(video[0]?.keyframe ?? true).toBe(true);
   });
 });
+
+it.each([...['h264_aac', 'hevc_aac', 'av1_opus', 'vp9_aac', 'multitrack_av', 'aac_ratechange']])(
+  'what decodes %s stays when its message is gone',
+  (name) => {
+    const tracksOf = (afterwards: (body: Buffer) => void) => {
+      const { demuxer: flv, frames } = demuxer();
+      for (const tag of readClip(name)) {
+        const body = Buffer.from(tag.body);
+        if (isVideo(tag)) flv.pushVideo(tag.timestamp, body);
+        else flv.pushAudio(tag.timestamp, body);
+        if (isHeader(tag)) afterwards(body);
+      }
+      return [...new Set(frames.map(({ track }) => track))];
+    };
+    const tracks = tracksOf(() => {});
+    expect(tracks.length).toBeGreaterThan(1);
+    expect(tracksOf((body) => body.fill(0xee))).toEqual(tracks);
+  },
+);
 
 describe('H.264', () => {
   it('waits for a configuration and counts what it drops', () => {
