@@ -10,6 +10,9 @@ const PROOFS = [
   'test/interop/h264-still.test.ts',
   'test/interop/keyframe-interval.test.ts',
   'test/interop/ladder-kill.test.ts',
+  'test/interop/ladder-faults.test.ts',
+  'test/interop/track-encoder.test.ts',
+  'test/interop/first-playlist.test.ts',
   'test/interop/containers.test.ts',
   'test/browser/ladder.test.ts',
   'test/browser/slate.test.ts',
@@ -54,8 +57,9 @@ export default defineConfig(({ mode }) => ({
           env: { PROOFS: mode === 'proofs' ? 'yes' : 'no' },
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          // One at a time and after the others: these tests measure, and start encoders and browsers.
+          // One file at a time and after the others: these tests measure, and start encoders and browsers.
           maxWorkers: 1,
+          maxConcurrency: 2,
           sequence: { groupOrder: 1 },
         },
       },
@@ -69,6 +73,7 @@ export default defineConfig(({ mode }) => ({
           hookTimeout: 30_000,
           // They measure memory and lateness, and keep a core busy.
           maxWorkers: 1,
+          maxConcurrency: 2,
           sequence: { groupOrder: 2 },
         },
       },

@@ -116,8 +116,8 @@ test('the system clock steps back', async () => {
   expect(await statusOfSigned(now - HOUR_MS / 2)).toBe(403);
 });
 
-// With gateways of their own.
-test('more connections come than there are descriptors for, and segments go to the disk', async ({
+// With gateways of their own, at the same time.
+test.concurrent('more connections come than there are descriptors for, and segments go to the disk', async ({
   onTestFinished,
 }) => {
   const few = await startChild({ storage: { type: 'disk' } }, FEW_DESCRIPTORS);
@@ -149,7 +149,7 @@ test('more connections come than there are descriptors for, and segments go to t
   expect(few.warnings.filter(({ code }) => code?.startsWith('SLUICE_STORE'))).toEqual([]);
 });
 
-test('the system clock steps to and fro, and segments are on the disk', {
+test.concurrent('the system clock steps to and fro, and segments are on the disk', {
   timeout: 120_000,
 }, async ({ onTestFinished }) => {
   const directory = await temporaryDirectory();

@@ -73,7 +73,8 @@ async function bytesOf(url: string): Promise<Buffer | number> {
   return response.status === 200 ? Buffer.from(await response.arrayBuffer()) : response.status;
 }
 
-describe('kill -9 and a restart', () => {
+// Every test has a site of its own, and waits for segments most of the time.
+describe.concurrent('kill -9 and a restart', () => {
   test('with the disk: numbers and discontinuities go on, and every segment is there', async () => {
     const { rtmpPort, url, start } = await site('disk', 'disk');
     const first = start();
@@ -294,7 +295,7 @@ async function longestGap(url: string, until: AbortSignal): Promise<{ gapMs: num
   return { gapMs, refused };
 }
 
-test.each(['disk', 'memory'] as const)(
+test.concurrent.each(['disk', 'memory'] as const)(
   'a deploy costs viewers nothing, with the segments in %s',
   async (type) => {
     const { rtmpPort, url, start, directory } = await site(`deploy-${type}`, type);
@@ -337,7 +338,7 @@ test.each(['disk', 'memory'] as const)(
   },
 );
 
-describe('with renditions', () => {
+describe.concurrent('with renditions', () => {
   const NAMES = ['media.m3u8', 'media-160p.m3u8', 'media-audio.m3u8'];
   test.each(['SIGKILL', 'SIGTERM'] as const)(
     '%s: all of them are there again, and go on where they were',
@@ -392,7 +393,7 @@ describe('with renditions', () => {
   );
 });
 
-test('with memory and no directory that could be written, playlists end with the process', async () => {
+test.concurrent('with memory and no directory that could be written, playlists end with the process', async () => {
   const { rtmpPort, url, start } = await site('nowhere', 'memory', {
     SLUICE_STORAGE_DIRECTORY: '/dev/null/no',
   });
