@@ -3,7 +3,7 @@ import { SluiceError } from '../media/errors.ts';
 import type { AnnouncedMedia } from '../media/frame.ts';
 import type { Publication } from './stream.ts';
 
-/** A publication fed with FLV tag bodies, as RTMP messages are. */
+/** A publication fed with FLV tag bodies, as RTMP messages are. They may be in slabs that the caller holds. */
 export interface FlvIngest {
   audio(timestamp: number, body: Buffer): void;
   video(timestamp: number, body: Buffer): void;

@@ -1,4 +1,5 @@
 import type { Frame } from '../media/frame.ts';
+import { slabs } from '../media/slab-pool.ts';
 import { rtmpTimestampDelta } from '../media/time.ts';
 
 /** Too short for anybody to notice, and long enough for sixteen frames of a usual stream. */
@@ -56,10 +57,14 @@ export class FrameBatch {
     // What is delivered may end the stream, which flushes once more.
     this.#frames = [];
     this.#bytes = 0;
-    for (const frame of frames) this.#deliver(frame);
+    for (const frame of frames) {
+      this.#deliver(frame);
+      slabs.release(frame.data);
+    }
   }
 
   #hold(frame: Frame): void {
+    slabs.hold(frame.data);
     this.#frames.push(frame);
     this.#bytes += frame.data.length + FRAME_OVERHEAD_BYTES;
     const span = Math.abs(rtmpTimestampDelta(this.#frames[0]?.timestamp ?? 0, frame.timestamp));

@@ -1,5 +1,6 @@
 import type { Packet } from '../media/packet.ts';
 import type { Ticks } from '../media/time.ts';
+import type { Track } from '../media/track.ts';
 
 /** Rooms grow in these steps, so that keyframes of nearly the same size share one. */
 const STEP_BYTES = 16 * 1024;
@@ -12,6 +13,10 @@ export class KeyframeCopy {
   constructor(packet: Packet) {
     this.#packet = packet;
     this.replace(packet);
+  }
+
+  get track(): Track {
+    return this.#packet.track;
   }
 
   get dts(): Ticks {

@@ -2,7 +2,6 @@ import type { Clock } from '../media/clock.ts';
 import type { ErrorCode } from '../media/errors.ts';
 import type { AnnouncedMedia, Frame } from '../media/frame.ts';
 import type { Epoch, MediaSink, Packet } from '../media/packet.ts';
-import { slabs } from '../media/slab-pool.ts';
 import { type EpochMs, type Ticks, ticksFromMs, ticksFromSeconds } from '../media/time.ts';
 import { Timeline } from '../media/timeline.ts';
 import type { Warning } from '../media/warning.ts';
@@ -74,7 +73,7 @@ export interface StreamResume {
 export interface Publication {
   readonly stream: Stream;
   announce(media: AnnouncedMedia): void;
-  /** What is delivered may be a fraction of a second behind. */
+  /** What is delivered may be a fraction of a second behind. The frame's data may be in a slab that the caller holds. */
   push(frame: Frame): void;
   /** Delivers what was pushed; to be called about once a second, for publishers that send nothing more. */
   flush(): void;
@@ -160,9 +159,9 @@ export class Stream {
     return this.#end;
   }
 
-  /** A copy of the newest picture that can be decoded alone; null before the first, and for sound. */
-  get newestKeyframe(): Packet | null {
-    return this.#newestKeyframe?.take() ?? null;
+  /** The newest picture that can be decoded alone; null before the first, and for sound. */
+  get newestKeyframe(): KeyframeCopy | null {
+    return this.#newestKeyframe;
   }
 
   /** A slate is shown in place of a publisher. */
@@ -231,9 +230,7 @@ export class Stream {
         timeline.announce(media);
       },
       push: (frame) => {
-        if (!active()) return;
-        slabs.hold(frame.data);
-        batch.push(frame);
+        if (active()) batch.push(frame);
       },
       flush: () => batch.flush(),
       end: () => active() && this.#publisherLeft(),
@@ -357,7 +354,6 @@ export class Stream {
     this.stats.packet(packet);
     this.#doctor?.packet(packet);
     this.#handOn(packet);
-    slabs.release(packet.data);
   }
 
   #handOn(packet: Packet): void {

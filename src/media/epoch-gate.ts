@@ -3,6 +3,7 @@ import type { AnnouncedMedia } from './frame.ts';
 import type { InterleavedPacket } from './interleaver.ts';
 import { type EpochReason, type MediaSink, PACKET_OVERHEAD_BYTES, type Packet } from './packet.ts';
 import { PerTrack } from './per-track.ts';
+import { slabs } from './slab-pool.ts';
 import { msFromTicks, type Ticks, ticksFromMs, ticksFromSeconds } from './time.ts';
 import type { Track } from './track.ts';
 
@@ -34,6 +35,8 @@ export type EpochSink = Omit<MediaSink, 'close'>;
  * Decides where epochs begin. Before the first it holds packets until the tracks are known; afterwards a new or
  * changed track, or a timestamp jump, opens the next one at the leading video track's next keyframe (at once where
  * there is no video), because every epoch must be decodable from its first packet.
+ *
+ * The data of packets that come is held, and released here once they are handed on or dropped.
  */
 export class EpochGate {
   readonly #sink: EpochSink;
@@ -74,7 +77,7 @@ export class EpochGate {
     if (this.#held !== null) {
       // Before its first keyframe a track cannot be decoded, now or later.
       if (known !== undefined || packet.keyframe) this.#hold(packet);
-      else this.#drops.beforeKeyframe++;
+      else this.#dropBeforeKeyframe([packet]);
       return;
     }
     if (jumped) this.#pending ??= 'timestamp-jump';
@@ -119,7 +122,7 @@ export class EpochGate {
     this.#held = null;
     const start = held.findIndex((packet) => this.#canStartWith(packet));
     const first = held[start];
-    this.#drops.beforeKeyframe += first === undefined ? held.length : start;
+    this.#dropBeforeKeyframe(first === undefined ? held : held.slice(0, start));
     if (first === undefined) return;
     this.#open(first.dts);
     for (const packet of held.slice(start)) this.#pass(packet);
@@ -129,6 +132,12 @@ export class EpochGate {
   #pass(packet: Packet): void {
     if (this.#tracks.includes(packet.track)) this.#sink.packet(packet);
     else this.#drops.undeclaredTrack++;
+    slabs.release(packet.data);
+  }
+
+  #dropBeforeKeyframe(packets: readonly Packet[]): void {
+    this.#drops.beforeKeyframe += packets.length;
+    for (const { data } of packets) slabs.release(data);
   }
 
   /** The leading track is the first video track that can be decoded; without one, any audio frame will do. */

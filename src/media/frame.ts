@@ -10,6 +10,7 @@ export interface Frame {
   /** 0…999999, added to the presentation time (Enhanced RTMP ModEx). */
   readonly nanoseconds: number;
   readonly keyframe: boolean;
+  /** See `Packet.data`. */
   readonly data: Uint8Array;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A keyframe of a usual stream fits, and what is lost at the end of each does not count. Half a second of a stream is in
- * flight: this is a quarter of it.
+ * A keyframe of a usual stream fits. Half a second of a stream is in flight, of which this is a quarter. What does not fit
+ * behind the last message begins another: up to half is lost where all are a little larger than half of it.
  */
 export const SLAB_BYTES = 64 * 1024;
 /** 8 MiB that wait to be used again. */

@@ -6,6 +6,7 @@ import { IngestClock } from './ingest-clock.ts';
 import { Interleaver } from './interleaver.ts';
 import type { EpochReason, Packet } from './packet.ts';
 import { PerTrack } from './per-track.ts';
+import { slabs } from './slab-pool.ts';
 import { type Ticks, ticksFromMs, ticksFromSamples, ticksFromSeconds } from './time.ts';
 
 /** A composition offset beyond this is garbage, not a reordering depth. */
@@ -53,6 +54,8 @@ export class Timeline {
   }
 
   push(frame: Frame): void {
+    // Until it has passed the gate.
+    slabs.hold(frame.data);
     this.#ingestClock.push(frame);
   }
 

@@ -33,7 +33,7 @@ export interface RtmpMessage {
   readonly timestamp: number;
   /** Message stream id; 0 is the connection itself. */
   readonly streamId: number;
-  /** Exact size, owned by whoever receives it. */
+  /** Exact size. One that was received may be used during its delivery; see {@link ChunkReader} for longer. */
   readonly body: Buffer;
 }
 

@@ -55,7 +55,7 @@ export interface PublishRequest extends ConnectInfo {
   reject(error: SluiceError): void;
 }
 
-/** Gets one publication's messages. */
+/** Gets one publication's messages, whose bodies it may use during the call; see {@link ChunkReader} for longer. */
 export interface PublishReceiver {
   audio(timestamp: number, body: Buffer): void;
   video(timestamp: number, body: Buffer): void;

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { createFlvIngest } from '../../src/live/flv-ingest.ts';
 import { Stream } from '../../src/live/stream.ts';
 import type { MediaSink, Packet } from '../../src/media/packet.ts';
@@ -59,6 +59,12 @@ class Publisher {
     this.sent.push(data);
   }
 
+  /** A frame of a second picture track that never has a keyframe (Enhanced RTMP: multitrack, one track, AV1). */
+  pushUndecodable(size: number): void {
+    const header = Buffer.concat([Buffer.of(0xa6, 0x01), Buffer.from('av01'), Buffer.of(1)]);
+    this.#send(this.sent.length * FRAME_MS, Buffer.concat([header, Buffer.alloc(size)]));
+  }
+
   /** Everything has been handed on afterwards. */
   end(): void {
     this.#end();
@@ -88,7 +94,7 @@ it('is nobody else’s while a sink is given a picture, whatever streams send at
         const expected = sent.findLast((_, index) => index % GOP === 0);
         // What is held to find the order may be newer.
         if (stream.newestKeyframe !== null && sent.length % GOP > GOP / 2) {
-          expect(expected?.equals(stream.newestKeyframe.data)).toBe(true);
+          expect(expected?.equals(stream.newestKeyframe.take().data)).toBe(true);
         }
       }
       for (const publisher of publishers) {
@@ -111,6 +117,23 @@ it('is used again: a minute of pictures takes a handful of slabs', () => {
   expect(memories.size).toBeLessThan(16);
 });
 
+it('is used again, too, of pictures that nobody can decode', () => {
+  const publisher = new Publisher(0);
+  for (let n = 0; n < 10; n++) publisher.push(10_000);
+  const take = vi.spyOn(slabs, 'take');
+  const memories = new Set<unknown>();
+  for (let n = 0; n < 200; n++) {
+    publisher.push(10_000);
+    publisher.pushUndecodable(5000);
+  }
+  for (const { value } of take.mock.results) memories.add(value);
+  vi.restoreAllMocks();
+  expect(
+    publisher.stream.stats.drops.beforeKeyframe + publisher.stream.stats.drops.undeclaredTrack,
+  ).toBeGreaterThan(150);
+  expect(memories.size).toBeLessThan(16);
+});
+
 it('stays as it is for a sink that says it keeps it', () => {
   const kept: Uint8Array[] = [];
   const publisher = new Publisher(0, ({ data }) => {
@@ -126,10 +149,12 @@ it('stays as it is for a sink that says it keeps it', () => {
 it('of the newest keyframe is a copy that later ones do not change', () => {
   const publisher = new Publisher(0);
   for (let n = 0; n < GOP + 20; n++) publisher.push(8000);
-  const first = publisher.stream.newestKeyframe;
+  const first = publisher.stream.newestKeyframe?.take();
   expect(publisher.sent[GOP]?.equals(first?.data ?? Buffer.of())).toBe(true);
   for (let n = 0; n < 10 * GOP; n++) publisher.push(8000);
   expect(publisher.sent[GOP]?.equals(first?.data ?? Buffer.of())).toBe(true);
   publisher.end();
-  expect(publisher.sent[11 * GOP]?.equals(publisher.stream.newestKeyframe?.data ?? Buffer.of())).toBe(true);
+  expect(publisher.sent[11 * GOP]?.equals(publisher.stream.newestKeyframe?.take().data ?? Buffer.of())).toBe(
+    true,
+  );
 });

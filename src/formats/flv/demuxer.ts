@@ -13,6 +13,7 @@ import {
 import { mp3Track, parseMp3Header } from '../../codecs/mp3.ts';
 import { SluiceError } from '../../media/errors.ts';
 import type { Frame } from '../../media/frame.ts';
+import { SLAB_BYTES } from '../../media/slab-pool.ts';
 import { msFromTicks, ticksFromSamples } from '../../media/time.ts';
 import type { AudioTrack, VideoTrack } from '../../media/track.ts';
 import { type AudioPart, parseAudioTag } from './audio-tag.ts';
@@ -149,7 +150,7 @@ export class FlvDemuxer {
   #emitVideo(timestamp: number, part: VideoPart, track: VideoTrack, keyframe: boolean): void {
     if (part.body.length === 0) return;
     const { compositionOffset, nanoseconds, body } = part;
-    this.#emit({ track, timestamp, compositionOffset, nanoseconds, keyframe, data: body });
+    this.#emit({ track, timestamp, compositionOffset, nanoseconds, keyframe, data: inFittingMemory(body) });
   }
 
   #aac(timestamp: number, part: AudioPart): void {
@@ -239,9 +240,18 @@ export class FlvDemuxer {
       compositionOffset: 0,
       nanoseconds: part.nanoseconds,
       keyframe: true,
-      data,
+      data: inFittingMemory(data),
     });
   }
+}
+
+/**
+ * A frame that waits keeps all the memory that it lies in, and limits count its size: a tiny one of a message whose rest
+ * is garbage is copied out. Sixteen times its size is what the smallest in a slab, or in Node's pool, keeps.
+ */
+function inFittingMemory(data: Buffer): Buffer {
+  const { byteLength } = data.buffer;
+  return byteLength >= SLAB_BYTES && data.length < byteLength / 16 ? Buffer.from(data) : data;
 }
 
 /** The two-byte AudioSpecificConfig that says what an ADTS header says: objectType(5) frequency(4) channels(4) 000. */

@@ -25,7 +25,7 @@ export interface PictureTask {
   /** The name of ffmpeg's encoder. */
   readonly encoder: string;
   readonly args: readonly string[];
-  /** Made late, so that what waits holds no media. */
+  /** Called late, so that what waits holds no media. */
   readonly input: () => Uint8Array | Promise<Uint8Array>;
 }
 

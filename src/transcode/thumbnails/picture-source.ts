@@ -1,26 +1,26 @@
 import { flvConfigTag, flvFileHeader, flvTag } from '../../formats/flv/writer.ts';
 import { matroskaFrame, matroskaHeader } from '../../formats/matroska/writer.ts';
 import { AnnexBWriter } from '../../formats/mpegts/access-unit.ts';
-import type { Packet } from '../../media/packet.ts';
-import type { H264Parameters, VideoCodec, VideoTrack } from '../../media/track.ts';
+import type { H264Parameters, Track, VideoCodec, VideoTrack } from '../../media/track.ts';
 
 /** One picture as ffmpeg reads it. */
 export interface PictureSource {
   /** ffmpeg's name of the container. */
   readonly format: string;
-  readonly read: () => Uint8Array;
+  /** What ffmpeg is given for a keyframe. */
+  readonly read: (keyframe: Uint8Array) => Uint8Array;
 }
 
 /** What Matroska carries. */
 const MATROSKA: ReadonlySet<VideoCodec> = new Set<VideoCodec>(['hevc', 'vvc', 'av1', 'vp9', 'vp8']);
 
-/** A keyframe with all that decodes it; null for a codec that cannot be handed to ffmpeg. */
-export function pictureSource({ track, data }: Packet): PictureSource | null {
+/** How ffmpeg reads keyframes of a track, with all that decodes them; null for a codec that cannot be handed to it. */
+export function pictureSource(track: Track): PictureSource | null {
   if (track.kind !== 'video') return null;
   const { h264 } = track;
-  if (h264 !== null) return { format: 'h264', read: () => annexB(data, h264) };
-  if (track.flvHeader !== null) return { format: 'flv', read: () => flvFile(track, data) };
-  if (MATROSKA.has(track.codec)) return { format: 'matroska', read: () => matroskaFile(track, data) };
+  if (h264 !== null) return { format: 'h264', read: (data) => annexB(data, h264) };
+  if (track.flvHeader !== null) return { format: 'flv', read: (data) => flvFile(track, data) };
+  if (MATROSKA.has(track.codec)) return { format: 'matroska', read: (data) => matroskaFile(track, data) };
   return null;
 }
 

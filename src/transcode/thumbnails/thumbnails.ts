@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Stream } from '../../live/stream.ts';
+import type { KeyframeCopy } from '../../live/keyframe-copy.ts';
 import type { Clock } from '../../media/clock.ts';
 import { SluiceError } from '../../media/errors.ts';
-import type { Packet } from '../../media/packet.ts';
-import type { EpochMs } from '../../media/time.ts';
+import type { EpochMs, Ticks } from '../../media/time.ts';
 import { makeByteCache, type Sized } from './byte-cache.ts';
 import { encoderOf, type PictureFormat, pictureArguments } from './picture-arguments.ts';
 import type { PictureMaker } from './picture-maker.ts';
@@ -21,7 +20,11 @@ const ENTRY_BYTES = 512;
 const MAX_FAILURES = 1000;
 
 /** What is pictured; see {@link Stream}. */
-export type PicturedStream = Pick<Stream, 'newestKeyframe'>;
+export interface PicturedStream {
+  readonly newestKeyframe: NewestKeyframe | null;
+}
+
+type NewestKeyframe = Pick<KeyframeCopy, 'track' | 'dts' | 'take'>;
 
 /** A picture as it goes out. */
 export interface Picture {
@@ -54,7 +57,7 @@ export interface Thumbnails {
 interface Entry extends Sized {
   readonly picture: Picture;
   /** Decode time of the keyframe, which says which one it was without holding it. */
-  readonly keyframe: number;
+  readonly keyframe: Ticks;
   readonly madeAt: EpochMs;
 }
 
@@ -78,11 +81,18 @@ export function makeThumbnails({ maker, clock }: ThumbnailsOptions): Thumbnails 
     return nextNumber++;
   }
 
-  async function make(stream: string, key: string, keyframe: Packet, width: number, format: PictureFormat) {
-    const source = pictureSource(keyframe);
+  async function make(
+    stream: string,
+    key: string,
+    keyframe: NewestKeyframe,
+    width: number,
+    format: PictureFormat,
+  ) {
+    const source = pictureSource(keyframe.track);
     if (source === null) {
       throw new SluiceError('SLUICE_FFMPEG_UNABLE', `no pictures are made of ${keyframe.track.codec}`);
     }
+    let { dts } = keyframe;
     try {
       const data = await maker.make({
         encoder: encoderOf(format),
@@ -90,12 +100,15 @@ export function makeThumbnails({ maker, clock }: ThumbnailsOptions): Thumbnails 
         input: () => {
           // Another size of it may have failed while this one waited.
           throwFailure(stream);
-          return source.read();
+          // There may be a newer one by now.
+          const packet = keyframe.take();
+          dts = packet.dts;
+          return source.read(packet.data);
         },
       });
       const picture = describe(data, format);
       const bytes = data.length + ENTRY_BYTES;
-      entries.set(key, { picture, keyframe: keyframe.dts, madeAt: clock.now(), bytes });
+      entries.set(key, { picture, keyframe: dts, madeAt: clock.now(), bytes });
       return picture;
     } catch (error) {
       // For all sizes: it is the stream that cannot be decoded.
@@ -137,7 +150,7 @@ export function makeThumbnails({ maker, clock }: ThumbnailsOptions): Thumbnails 
 }
 
 /** So that all sizes above that of the stream are one. */
-function widthOf({ track }: Packet): number {
+function widthOf({ track }: NewestKeyframe): number {
   return track.kind === 'video' && track.width > 0 ? track.width : MAX_WIDTH;
 }
 

@@ -115,6 +115,23 @@ it.each([...['h264_aac', 'hevc_aac', 'av1_opus', 'vp9_aac', 'multitrack_av', 'aa
   },
 );
 
+it.each([
+  ['MP3 before garbage', 400_000, Buffer.from([0x2f, 0xff, 0xfb, 0x14, 0xc4]), 1],
+  ['a picture', 60_000, Buffer.concat([Buffer.of(0xa1, ...Buffer.from('av01'))]), 60_000 - 5],
+])('a frame that waits keeps no more than sixteen times its size: %s', (_name, size, start, least) => {
+  const { demuxer: flv, frames } = demuxer();
+  const slab = Buffer.alloc(Math.max(size, 64 * 1024));
+  start.copy(slab);
+  const message = slab.subarray(0, size);
+  if (start[0] === 0x2f) flv.pushAudio(0, message);
+  else flv.pushVideo(0, message);
+  expect(frames.length).toBe(1);
+  const data = frames[0]?.data ?? new Uint8Array(0);
+  expect(data.length).toBeGreaterThanOrEqual(least);
+  // Small ones lie in the memory that Node shares out, 8 KiB at a time.
+  expect(data.buffer.byteLength).toBeLessThanOrEqual(Math.max(8192, 16 * data.length));
+});
+
 describe('H.264', () => {
   it('waits for a configuration and counts what it drops', () => {
     const { demuxer: flv, frames, lost } = demuxer();

@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { KeyframeCopy } from '../../../src/live/keyframe-copy.ts';
 import { SluiceError } from '../../../src/media/errors.ts';
 import type { Packet } from '../../../src/media/packet.ts';
 import type { PictureFfmpegFinder } from '../../../src/transcode/thumbnails/ffmpeg-source.ts';
@@ -36,12 +37,15 @@ function begin(finder: PictureFfmpegFinder): void {
 async function newestKeyframe(): Promise<Packet> {
   const studio = new Studio();
   await studio.publish(readClip('h264_aac'));
-  if (studio.stream.newestKeyframe === null) throw new Error('the clip has no keyframe');
-  return studio.stream.newestKeyframe;
+  const newest = studio.stream.newestKeyframe;
+  if (newest === null) throw new Error('the clip has no keyframe');
+  return newest.take();
 }
 
 const next = (packet: Packet): Packet => ({ ...packet, dts: packet.dts + 1 });
-const stream = (packet: Packet | null = keyframe) => ({ newestKeyframe: packet });
+const stream = (packet: Packet | null = keyframe): { newestKeyframe: KeyframeCopy | null } => ({
+  newestKeyframe: packet && new KeyframeCopy(packet),
+});
 const code = (expected: string) => expect.objectContaining({ code: expected });
 
 describe('a picture', () => {
@@ -61,16 +65,34 @@ describe('a picture', () => {
     const first = await thumbnails.picture(live, SMALL);
     clock.advance(60_000);
     expect(await thumbnails.picture(live, SMALL)).toBe(first);
-    live.newestKeyframe = next(keyframe);
+    live.newestKeyframe?.replace(next(keyframe));
     expect(await thumbnails.picture(live, SMALL)).not.toBe(first);
     expect(ffmpeg.starts).toBe(2);
-    live.newestKeyframe = next(live.newestKeyframe);
+    live.newestKeyframe?.replace(next(next(keyframe)));
     clock.advance(4999);
     await thumbnails.picture(live, SMALL);
     expect(ffmpeg.starts).toBe(2);
     clock.advance(1);
     await thumbnails.picture(live, SMALL);
     expect(ffmpeg.starts).toBe(3);
+  });
+
+  it('is of the keyframe there is when it is made, and who gets one that is there copies none', async () => {
+    const live = stream();
+    const take = vi.spyOn(live.newestKeyframe as KeyframeCopy, 'take');
+    ffmpeg.behave('waits');
+    const crowd = [stream(), stream()].map((other) => thumbnails.picture(other, SMALL));
+    await until('two to run', () => ffmpeg.starts === 2);
+    const waiting = thumbnails.picture(live, SMALL);
+    expect(take).not.toHaveBeenCalled();
+    live.newestKeyframe?.replace(next(keyframe));
+    ffmpeg.release();
+    const picture = await waiting;
+    await Promise.all(crowd);
+    expect(take).toHaveBeenCalledTimes(1);
+    clock.advance(60_000);
+    expect(await thumbnails.picture(live, SMALL)).toBe(picture);
+    expect(take).toHaveBeenCalledTimes(1);
   });
 
   it('is another one for another stream, format or size, but not for every width', async () => {
@@ -100,7 +122,7 @@ describe('a picture', () => {
     const crowd = Array.from({ length: 40 }, () => thumbnails.picture(stream(), SMALL));
     const outcomes = Promise.allSettled(crowd);
     await until('two to run', () => ffmpeg.starts === 3);
-    live.newestKeyframe = next(keyframe);
+    live.newestKeyframe?.replace(next(keyframe));
     clock.advance(60_000);
     expect(await thumbnails.picture(live, SMALL)).toBe(first);
     await maker.close();
