@@ -13,7 +13,7 @@ export interface Packet {
   readonly keyframe: boolean;
   /**
    * Length-prefixed NAL units, or one raw frame. Exact size. Unchanged during the call that hands it on; who needs it longer
-   * has to tell the {@link SlabPool} in that call.
+   * has to tell `slabs` (slab-pool.ts) in that call.
    */
   readonly data: Uint8Array;
 }

@@ -13,8 +13,8 @@ interface Slab {
 }
 
 /**
- * Memory for messages of media, used again at once: that of the last second is still in the processor's cache, and left to the
- * garbage collector it would fill 30 MB before that looks for it (docs/performance.md).
+ * Memory for messages of media, used again at once: that of the last second is still in the processor's cache, and left
+ * to the garbage collector it would fill 30 MB before that looks for it (docs/performance.md).
  *
  * Messages lie in slabs side by side. Everybody who needs one beyond the call in which he was given it has to say so: with
  * `hold` and exactly one `release`, or with `keep` and nothing more. A slab that nobody holds is used again. One that is

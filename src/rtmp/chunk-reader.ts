@@ -1,5 +1,5 @@
 import { SluiceError } from '../media/errors.ts';
-import { SLAB_BYTES, type SlabPool, slabs } from '../media/slab-pool.ts';
+import { SLAB_BYTES, slabs } from '../media/slab-pool.ts';
 import { rtmpTimestampDelta } from '../media/time.ts';
 import { RTMP_LIMITS } from './limits.ts';
 import { MESSAGE, type RtmpMessage } from './message.ts';
@@ -32,7 +32,7 @@ interface ChunkStream {
   /** The unfinished message, its bytes so far. */
   body: Buffer | null;
   received: number;
-  /** Where the body is; null when it is nowhere else. */
+  /** What the body lies in; null when it has memory of its own. */
   slab: Buffer | null;
 }
 
@@ -41,7 +41,7 @@ interface ChunkStream {
  * Size and Abort take effect here, between two chunks, and are not delivered. Each payload byte is copied once, out
  * of the socket's buffer into the message's own.
  *
- * The body of a message is to be used during its delivery; who needs it longer tells the {@link SlabPool}.
+ * The body of a message is to be used during its delivery; who needs it longer tells `slabs`.
  */
 export class ChunkReader {
   readonly #streams = new Map<number, ChunkStream>();
@@ -54,14 +54,12 @@ export class ChunkReader {
   #chunkLeft = 0;
   #partialBytes = 0;
   #partialLimit: number = RTMP_LIMITS.partialBytes;
-  readonly #slabs: SlabPool;
   /** The rest of it is room for the next messages. */
   #slab: Buffer = NOTHING;
   #slabUsed = 0;
 
-  constructor(deliver: (message: RtmpMessage) => void, pool: SlabPool = slabs) {
+  constructor(deliver: (message: RtmpMessage) => void) {
     this.#deliver = deliver;
-    this.#slabs = pool;
   }
 
   /** Bytes that may wait in unfinished messages. */
@@ -253,11 +251,11 @@ export class ChunkReader {
       return;
     }
     if (this.#slabUsed + size > this.#slab.length) {
-      this.#slabs.release(this.#slab);
-      this.#slab = this.#slabs.take();
+      slabs.release(this.#slab);
+      this.#slab = slabs.take();
       this.#slabUsed = 0;
     }
-    this.#slabs.hold(this.#slab);
+    slabs.hold(this.#slab);
     stream.slab = this.#slab;
     stream.body = this.#slab.subarray(this.#slabUsed, this.#slabUsed + size);
     this.#slabUsed += size;
@@ -293,7 +291,7 @@ export class ChunkReader {
     if (type === MESSAGE.SET_CHUNK_SIZE) this.#setChunkSize(message.body);
     else if (type === MESSAGE.ABORT) this.#abort(message.body);
     else this.#deliver(message);
-    if (slab !== null) this.#slabs.release(slab);
+    if (slab !== null) slabs.release(slab);
   }
 
   #discard(stream: ChunkStream): void {
@@ -301,7 +299,7 @@ export class ChunkReader {
     stream.body = null;
     stream.received = 0;
     if (stream.slab === null) return;
-    this.#slabs.release(stream.slab);
+    slabs.release(stream.slab);
     stream.slab = null;
   }
 
