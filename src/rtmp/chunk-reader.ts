@@ -10,8 +10,10 @@ const EXTENDED = 0xffffff;
 const MESSAGE_HEADER_SIZE = [11, 7, 3, 0] as const;
 /** An extended timestamp on a delta header this close to the last timestamp was meant absolutely. */
 const ABSOLUTE_RANGE_MS = 60_000;
-/** One that waits for others keeps its slab: sixteen times its size at most. Smaller ones share what Node has for them. */
+/** A message that waits for others keeps its slab: sixteen times its size at most. */
 const SMALLEST_IN_SLAB = SLAB_BYTES / 16;
+/** Smaller ones share this much: Node's own pool is eight times as large from version 24 on, and everybody's. */
+const SMALL_ROOM_BYTES = 8 * 1024;
 /** A fmt 3 header may begin a message with a new extended timestamp; further away it is payload. */
 const NEXT_MESSAGE_RANGE_MS = 10_000;
 
@@ -57,6 +59,8 @@ export class ChunkReader {
   /** The rest of it is room for the next messages. */
   #slab: Buffer = NOTHING;
   #slabUsed = 0;
+  #smallRoom: Buffer = NOTHING;
+  #smallUsed = 0;
 
   constructor(deliver: (message: RtmpMessage) => void) {
     this.#deliver = deliver;
@@ -241,15 +245,28 @@ export class ChunkReader {
   }
 
   /**
-   * Slabs are for media, which is gone soon. Strangers get none: a slab lives as long as any message in it, so a peer that
-   * leaves some unfinished has more memory than it sends.
+   * Slabs are for media, which is gone soon. Strangers share nothing: memory lives as long as any message in it, so a peer
+   * that leaves some unfinished would have more than it sends.
    */
   #allocate(stream: ChunkStream, size: number): void {
-    const fits = size >= SMALLEST_IN_SLAB && size <= SLAB_BYTES;
-    if (!fits || !isMedia(stream.type) || this.#partialLimit < RTMP_LIMITS.partialBytes) {
-      stream.body = Buffer.allocUnsafe(size);
-      return;
+    if (size === 0) stream.body = NOTHING;
+    else if (this.#partialLimit < RTMP_LIMITS.partialBytes) stream.body = Buffer.allocUnsafeSlow(size);
+    else if (size < SMALLEST_IN_SLAB) stream.body = this.#takeSmall(size);
+    else if (size <= SLAB_BYTES && isMedia(stream.type)) this.#takeFromSlab(stream, size);
+    else stream.body = Buffer.allocUnsafeSlow(size);
+  }
+
+  #takeSmall(size: number): Buffer {
+    if (this.#smallUsed + size > this.#smallRoom.length) {
+      this.#smallRoom = Buffer.allocUnsafeSlow(SMALL_ROOM_BYTES);
+      this.#smallUsed = 0;
     }
+    const start = this.#smallUsed;
+    this.#smallUsed += size;
+    return this.#smallRoom.subarray(start, start + size);
+  }
+
+  #takeFromSlab(stream: ChunkStream, size: number): void {
     if (this.#slabUsed + size > this.#slab.length) {
       slabs.release(this.#slab);
       this.#slab = slabs.take();

@@ -247,11 +247,11 @@ export class FlvDemuxer {
 
 /**
  * A frame that waits keeps all the memory that it lies in, and limits count its size: a tiny one of a message whose rest
- * is garbage is copied out. Sixteen times its size is what the smallest in a slab, or in Node's pool, keeps.
+ * is garbage is copied out. Those of small messages lie in 8 KiB.
  */
-function inFittingMemory(data: Buffer): Buffer {
+function inFittingMemory(data: Buffer): Uint8Array {
   const { byteLength } = data.buffer;
-  return byteLength >= SLAB_BYTES && data.length < byteLength / 16 ? Buffer.from(data) : data;
+  return byteLength >= SLAB_BYTES && data.length < byteLength / 16 ? new Uint8Array(data) : data;
 }
 
 /** The two-byte AudioSpecificConfig that says what an ADTS header says: objectType(5) frequency(4) channels(4) 000. */
