@@ -13,6 +13,8 @@ const PROOFS = [
   'test/interop/ladder-faults.test.ts',
   'test/interop/track-encoder.test.ts',
   'test/interop/first-playlist.test.ts',
+  'test/interop/ingest-doctor.test.ts',
+  'test/browser/restart.test.ts',
   'test/interop/containers.test.ts',
   'test/browser/ladder.test.ts',
   'test/browser/slate.test.ts',
@@ -57,9 +59,8 @@ export default defineConfig(({ mode }) => ({
           env: { PROOFS: mode === 'proofs' ? 'yes' : 'no' },
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          // One file at a time and after the others: these tests measure, and start encoders and browsers.
+          // One at a time and after the others: these tests measure, and start encoders and browsers.
           maxWorkers: 1,
-          maxConcurrency: 2,
           sequence: { groupOrder: 1 },
         },
       },
@@ -73,7 +74,6 @@ export default defineConfig(({ mode }) => ({
           hookTimeout: 30_000,
           // They measure memory and lateness, and keep a core busy.
           maxWorkers: 1,
-          maxConcurrency: 2,
           sequence: { groupOrder: 2 },
         },
       },

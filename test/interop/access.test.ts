@@ -125,7 +125,7 @@ describe.concurrent('who may publish', () => {
   });
 });
 
-test('signed playback: the token leads from playlist to playlist, and segments need none', async () => {
+test.concurrent('signed playback: the token leads from playlist to playlist, and segments need none', async () => {
   const publisher = await publishPaced({ port: gateway.rtmpPort, app: 'signed', key: 'cam', ...LOOP });
   const inSeconds = (seconds: number) => Date.now() / 1000 + seconds;
   const grant = { app: 'signed', name: 'cam', expires: inSeconds(600) };
@@ -170,7 +170,7 @@ test('signed playback: the token leads from playlist to playlist, and segments n
   publisher.abort();
 });
 
-test('the address that a trusted proxy tells decides who may play, and nobody else can make it up', async () => {
+test.concurrent('the address that a trusted proxy tells decides who may play, and nobody else can make it up', async () => {
   const play = { play: { deny: ['192.0.2.0/24'] } };
   const behind = await startGateway({ ...play, http: { trustProxy: ['127.0.0.1'] } });
   const alone = await startGateway(play);
@@ -189,7 +189,7 @@ test('the address that a trusted proxy tells decides who may play, and nobody el
   await Promise.all([behind.stop(), alone.stop()]);
 });
 
-test('a reload drops neither publisher nor viewer, nor an answer that is under way', async () => {
+test.concurrent('a reload drops neither publisher nor viewer, nor an answer that is under way', async () => {
   const site = await startGateway();
   const publisher = await publishPaced({ port: site.rtmpPort, key: 'cam', ...LOOP });
   let lost = false;

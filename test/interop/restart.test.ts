@@ -74,8 +74,8 @@ async function bytesOf(url: string): Promise<Buffer | number> {
 }
 
 // Every test has a site of its own, and waits for segments most of the time.
-describe.concurrent('kill -9 and a restart', () => {
-  test('with the disk: numbers and discontinuities go on, and every segment is there', async () => {
+describe('kill -9 and a restart', () => {
+  test.concurrent('with the disk: numbers and discontinuities go on, and every segment is there', async () => {
     const { rtmpPort, url, start } = await site('disk', 'disk');
     const first = start();
     await first.ready;
@@ -120,7 +120,7 @@ describe.concurrent('kill -9 and a restart', () => {
     await second.stop();
   });
 
-  test('with memory: only the numbers go on', async () => {
+  test.concurrent('with memory: only the numbers go on', async () => {
     const { directory, rtmpPort, url, start } = await site('memory', 'memory');
     const first = start();
     await first.ready;
@@ -144,7 +144,7 @@ describe.concurrent('kill -9 and a restart', () => {
     await second.stop();
   });
 
-  test('with the disk: a stream that had ended is played to its end', async () => {
+  test.concurrent('with the disk: a stream that had ended is played to its end', async () => {
     const { rtmpPort, url, start } = await site('ended', 'disk', { SLUICE_PUBLISH_GRACE_WINDOW: '0' });
     const first = start();
     await first.ready;
@@ -169,7 +169,7 @@ describe.concurrent('kill -9 and a restart', () => {
     }
   });
 
-  test('with a state file that is damaged: the stream begins anew, and the log says so', async () => {
+  test.concurrent('with a state file that is damaged: the stream begins anew, and the log says so', async () => {
     const { directory, rtmpPort, url, start } = await site('damaged', 'disk');
     const first = start();
     await first.ready;
@@ -295,9 +295,8 @@ async function longestGap(url: string, until: AbortSignal): Promise<{ gapMs: num
   return { gapMs, refused };
 }
 
-test.concurrent.each(['disk', 'memory'] as const)(
-  'a deploy costs viewers nothing, with the segments in %s',
-  async (type) => {
+describe('a deploy', () => {
+  test.each(['disk', 'memory'] as const)('costs viewers nothing, with the segments in %s', async (type) => {
     const { rtmpPort, url, start, directory } = await site(`deploy-${type}`, type);
     const first = start();
     await first.ready;
@@ -335,12 +334,36 @@ test.concurrent.each(['disk', 'memory'] as const)(
     if (type === 'memory') expect(await readdir(join(directory, 'segments'))).toEqual([]);
     expect(first.log.concat(second.log).filter(({ level }) => level >= 50)).toEqual([]);
     await second.stop();
-  },
-);
+  });
 
-describe.concurrent('with renditions', () => {
+  test('with memory and no directory that could be written ends playlists with the process', async () => {
+    const { rtmpPort, url, start } = await site('nowhere', 'memory', {
+      SLUICE_STORAGE_DIRECTORY: '/dev/null/no',
+    });
+    const program = start();
+    await program.ready;
+    const publisher = publish(rtmpPort, 'cam');
+    await until('the stream', async () => (await fetch(url('cam.m3u8'))).ok);
+    const next = start();
+    await until('the next process to wait', () => next.log.some(({ msg }) => msg.startsWith('waiting for')));
+    program.signal('SIGTERM');
+    // Players get to the end.
+    const ended = await until('the end', async () => {
+      const seen = await playlistOf(url('cam/media.m3u8'));
+      return seen.endList && seen;
+    });
+    for (const { uri } of ended.segments)
+      expect(await bytesOf(url(`cam/${uri}`)), uri).toBeInstanceOf(Buffer);
+    expect((await program.exited).code).toBe(0);
+    const told = program.log.filter(({ msg }) => msg.includes('the next process cannot go on'));
+    expect(told).toEqual([expect.objectContaining({ reason: expect.stringContaining('ENOTDIR') })]);
+    await publisher.stop();
+  });
+});
+
+describe('with renditions', () => {
   const NAMES = ['media.m3u8', 'media-160p.m3u8', 'media-audio.m3u8'];
-  test.each(['SIGKILL', 'SIGTERM'] as const)(
+  test.concurrent.each(['SIGKILL', 'SIGTERM'] as const)(
     '%s: all of them are there again, and go on where they were',
     async (signal) => {
       const { rtmpPort, url, start } = await site(`ladder-${signal}`, 'disk', {
@@ -391,27 +414,4 @@ describe.concurrent('with renditions', () => {
       await second.stop();
     },
   );
-});
-
-test.concurrent('with memory and no directory that could be written, playlists end with the process', async () => {
-  const { rtmpPort, url, start } = await site('nowhere', 'memory', {
-    SLUICE_STORAGE_DIRECTORY: '/dev/null/no',
-  });
-  const program = start();
-  await program.ready;
-  const publisher = publish(rtmpPort, 'cam');
-  await until('the stream', async () => (await fetch(url('cam.m3u8'))).ok);
-  const next = start();
-  await until('the next process to wait', () => next.log.some(({ msg }) => msg.startsWith('waiting for')));
-  program.signal('SIGTERM');
-  // Players get to the end.
-  const ended = await until('the end', async () => {
-    const seen = await playlistOf(url('cam/media.m3u8'));
-    return seen.endList && seen;
-  });
-  for (const { uri } of ended.segments) expect(await bytesOf(url(`cam/${uri}`)), uri).toBeInstanceOf(Buffer);
-  expect((await program.exited).code).toBe(0);
-  const told = program.log.filter(({ msg }) => msg.includes('the next process cannot go on'));
-  expect(told).toEqual([expect.objectContaining({ reason: expect.stringContaining('ENOTDIR') })]);
-  await publisher.stop();
 });
