@@ -245,7 +245,7 @@ export class ChunkReader {
   }
 
   /**
-   * Slabs are for media, which is gone soon. Strangers share nothing: memory lives as long as any message in it, so a peer
+   * Slabs are for media, which is gone soon. Strangers share nothing: memory lives as long as one message in it, so a peer
    * that leaves some unfinished would have more than it sends.
    */
   #allocate(stream: ChunkStream, size: number): void {
