@@ -1,4 +1,4 @@
-import { OPTIONS, type Option } from '../src/config/options.ts';
+import { type Field, OPTIONS, type Option } from '../src/config/options.ts';
 
 /** `docs/configuration.md`, from the descriptions in the schema. */
 export function configurationDoc(): string {
@@ -27,7 +27,7 @@ export function configurationDoc(): string {
     '```',
   ];
   let group: string | null = null;
-  for (const { key, variable, notation, type, description, ...option } of OPTIONS) {
+  for (const { key, variable, notation, type, description, fields, ...option } of OPTIONS) {
     const first = key.includes('.') ? (key.split('.')[0] ?? '') : 'general';
     if (first !== group) lines.push('', `## ${first}`);
     group = first;
@@ -37,8 +37,13 @@ export function configurationDoc(): string {
       `**\`${key}\`** \`${variable}\` ${notation === null ? '' : `(${notation}) `}(${facts.join('; ')})  `,
       description,
     );
+    if (fields.length > 0) lines.push('', ...fields.map(lineOfField));
   }
   return `${[...lines, ...EXAMPLE].join('\n')}\n`;
+}
+
+function lineOfField({ name, type, description, required }: Field): string {
+  return `- \`${name}\` (${type}${required ? '' : '; optional'}): ${description}`;
 }
 
 function marksOf(option: Pick<Option, 'restart' | 'forNew' | 'secret' | 'perApplication'>): string[] {

@@ -9,6 +9,7 @@ export interface JsonSchema {
   readonly description?: string;
   readonly default?: unknown;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly required?: readonly string[];
   readonly items?: JsonSchema;
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly JsonSchema[];
@@ -34,15 +35,20 @@ export function schemaAt(path: readonly string[]): JsonSchema | undefined {
 }
 
 function below(schema: JsonSchema | undefined, part: string): JsonSchema | undefined {
-  const group = schema?.anyOf?.find(({ properties }) => properties !== undefined) ?? schema;
+  const group = objectIn(schema);
   if (group?.type === 'array') return group.items;
   if (group?.properties !== undefined) return ownValue(group.properties, part);
   return typeof group?.additionalProperties === 'object' ? group.additionalProperties : undefined;
 }
 
+/** Of several shapes the object. */
+export function objectIn(schema: JsonSchema | undefined): JsonSchema | undefined {
+  return schema?.anyOf?.find(({ properties }) => properties !== undefined) ?? schema;
+}
+
 /** The keys that an object may have; none when it may have any, or is no object. */
 export function keysOf(schema: JsonSchema | undefined): string[] {
-  const group = schema?.anyOf?.find(({ properties }) => properties !== undefined) ?? schema;
+  const group = objectIn(schema);
   return Object.keys(group?.properties ?? {}).concat((group?.propertyNames?.enum ?? []).map(String));
 }
 

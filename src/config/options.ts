@@ -1,4 +1,4 @@
-import { CONFIG_JSON_SCHEMA, inWords, type JsonSchema } from './json-schema.ts';
+import { CONFIG_JSON_SCHEMA, inWords, type JsonSchema, objectIn } from './json-schema.ts';
 import type { OptionMeta } from './schema.ts';
 
 /** One option, as documentation, environment and reload see it. */
@@ -24,6 +24,16 @@ export interface Option {
   /** Applications may have it different. */
   readonly perApplication: boolean;
   readonly list: boolean;
+  /** What an entry has, where the option is a list of objects. */
+  readonly fields: readonly Field[];
+}
+
+/** One key of an entry. */
+export interface Field {
+  readonly name: string;
+  readonly type: string;
+  readonly description: string;
+  readonly required: boolean;
 }
 
 /** Every option outside `applications`, in the order of the schema. */
@@ -65,7 +75,17 @@ function describe(key: string, property: JsonSchema & OptionMeta): Omit<Option, 
     restart: property.restart === true,
     forNew: property.forNew === true,
     list,
+    fields: list ? fieldsOf(objectIn(property.items)) : [],
   };
+}
+
+function fieldsOf(entry: JsonSchema | undefined): Field[] {
+  return Object.entries(entry?.properties ?? {}).map(([name, property]) => ({
+    name,
+    type: inWords(property),
+    description: property.description ?? '',
+    required: entry?.required?.includes(name) === true,
+  }));
 }
 
 /** `rtmp.maxConnections` → `SLUICE_RTMP_MAX_CONNECTIONS`. */

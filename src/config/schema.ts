@@ -48,10 +48,14 @@ const graceWindow = z
 const keys = z
   .array(
     z.strictObject({
-      name: z.string().refine((name) => isStreamPath('live', name), {
-        error: NAME_RULE,
-      }),
-      key: z.string(HASH_RULE).refine(isKeyHash, { error: HASH_RULE }),
+      name: z
+        .string()
+        .refine((name) => isStreamPath('live', name), { error: NAME_RULE })
+        .describe('What viewers see.'),
+      key: z
+        .string(HASH_RULE)
+        .refine(isKeyHash, { error: HASH_RULE })
+        .describe('Hash of what the encoder publishes with.'),
     }),
   )
   .describe(
@@ -141,17 +145,23 @@ const audioBitrate = z
   .meta(FOR_NEW);
 
 const rung = z.strictObject({
-  name: z.string().regex(/^[a-z0-9]{1,16}$/, { error: 'must be small letters and digits, 16 at most' }),
+  name: z
+    .string()
+    .regex(/^[a-z0-9]{1,16}$/, { error: 'must be small letters and digits, 16 at most' })
+    .describe('Of its playlist, in small letters and digits.'),
   size: z
     .string(SIZE_RULE)
     .regex(/^(\d{2,4}p|\d{2,4}x\d{2,4})$/, { error: SIZE_RULE })
-    .describe('Of the picture; `720p` is the shorter side.'),
+    .describe('Of the picture, like 1280x720; `720p` is the shorter side.'),
   bitrate: z.int().min(30).max(100_000).describe('Kilobits per second.').optional(),
   fps: z.number().min(1).max(120).describe('Frames per second at most.').optional(),
-  codec: z.enum(['h264', 'hevc', 'av1']).optional(),
-  encoder: encoder.optional(),
-  preset: preset.optional(),
-  profile: z.enum(['baseline', 'main', 'high']).optional(),
+  codec: z
+    .enum(['h264', 'hevc', 'av1'])
+    .describe('`h264` when absent. The others are left out for now: segments are MPEG-TS.')
+    .optional(),
+  encoder: encoder.describe('Instead of transcode.encoder.').optional(),
+  preset: preset.describe('Instead of transcode.preset.').optional(),
+  profile: z.enum(['baseline', 'main', 'high']).describe('Of H.264.').optional(),
   gop: z
     .number()
     .min(0.5)
@@ -166,7 +176,7 @@ const ladder = z
     error: 'must not have two renditions of one name',
   })
   .describe(
-    'Renditions that ffmpeg makes beside the source, such as [1080p, 720p, 480p, 360p, 160p, audio], or { name, size, bitrate, fps, codec, encoder, preset, profile, gop }. Those larger than the source are left out.',
+    'Renditions that ffmpeg makes beside the source, such as [1080p, 720p, 480p, 360p, 160p, audio], or ones of your own. Those larger than the source are left out.',
   )
   .meta({ example: ['720p', { name: 'low', size: '480p' }] } satisfies OptionMeta);
 

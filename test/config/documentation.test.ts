@@ -10,8 +10,13 @@ it('docs/configuration.md is what the schema says; `npm run docs` makes it', asy
   await expect(configurationDoc()).toMatchFileSnapshot(DOCUMENT.pathname);
 });
 
-it('every option is described', () => {
-  for (const { key, description } of OPTIONS) expect(description, key).toMatch(/^[A-Z$].*\.$/s);
+it('every option is described, and what the entries of a list have', () => {
+  for (const { key, description, fields } of OPTIONS) {
+    expect(description, key).toMatch(/^[A-Z$].*\.$/s);
+    for (const field of fields) expect(field.description, `${key} ${field.name}`).toMatch(/^[A-Z`].*\.$/s);
+  }
+  const fields = OPTIONS.flatMap((option) => option.fields.map(({ name }) => `${option.key} ${name}`));
+  for (const field of ['publish.keys key', 'ladder gop', 'hooks timeout']) expect(fields).toContain(field);
 });
 
 it('every option has its variable, and how that is written', () => {
