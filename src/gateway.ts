@@ -39,7 +39,7 @@ import { codeOfStoreError } from './servers/store-outage.ts';
 import { type GatewayEvents, type Logger, StreamReporter } from './servers/stream-reporter.ts';
 import { systemClock } from './servers/system-clock.ts';
 import { within } from './servers/within.ts';
-import { openStorage, type Storage } from './storage/open-storage.ts';
+import { type FileKind, openStorage, type Storage } from './storage/open-storage.ts';
 import { type FfmpegFinder, makeFfmpegFinder } from './transcode/ffmpeg/finder.ts';
 import { reportFfmpeg } from './transcode/ffmpeg/report.ts';
 import { makeSlates, type Slates } from './transcode/slates.ts';
@@ -390,6 +390,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
           ),
         storeBytes: () => this.#storage?.store.bytes ?? 0,
         storeQueuedBytes: () => this.#storage?.queuedBytes() ?? 0,
+        fileErrors: () => this.#storage?.fileErrors() ?? {},
         mediaMemory: () => ({ used: mediaBlocks.bytesInUse, reserved: mediaBlocks.reservedBytes }),
         denied: () => this.#gatekeeper.denied,
         hooks: () => this.#hooks.figures(),
@@ -412,7 +413,14 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     try {
       const { storage: options } = this.#config;
       return this.#restore(
-        await openStorage({ ...options, clock: systemClock, systemTime: Date.now, onOwned, log: this.#log }),
+        await openStorage({
+          ...options,
+          clock: systemClock,
+          systemTime: Date.now,
+          onOwned,
+          onFileError: (kind, path, error) => this.#fileFailed(kind, path, error),
+          log: this.#log,
+        }),
       );
     } finally {
       this.#restoring = null;
@@ -464,6 +472,20 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       kind: `segment not ${done}`,
       fields: { stream: stream.path, segment, code: codeOfStoreError(error), reason },
       message: `a segment could not be ${done}`,
+    });
+  }
+
+  /** Who asks the gateway notices nothing: it answers playlists from memory, and states are for a restart. */
+  #fileFailed(kind: FileKind, path: string, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#crowd.note({
+      level: 'warn',
+      kind: `${kind} file`,
+      fields: { file: path, code: codeOfStoreError(error), reason },
+      message:
+        kind === 'state'
+          ? 'a state file cannot be read or written; streams go on without'
+          : 'a playlist file cannot be written',
     });
   }
 

@@ -95,6 +95,11 @@ export class DiskStore implements SegmentStore {
     return this.#queue.bytes;
   }
 
+  /** Times that a playlist could not be written or removed. */
+  get playlistFailures(): number {
+    return this.#playlists.failures;
+  }
+
   /** What is kept in memory of what is on the disk. */
   get cachedBytes(): number {
     return this.#cache.bytes;

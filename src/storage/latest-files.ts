@@ -20,9 +20,15 @@ export class LatestFiles {
   readonly #waiting = new Map<string, Wanted>();
   readonly #writing = new Map<string, Promise<void>>();
   readonly #failing = new Set<string>();
+  #failures = 0;
 
   constructor(options: LatestFilesOptions) {
     this.#options = options;
+  }
+
+  /** Attempts that failed. */
+  get failures(): number {
+    return this.#failures;
   }
 
   /** @returns resolves when the file has this content or a newer one, or that has failed */
@@ -53,6 +59,7 @@ export class LatestFiles {
       await (content === null ? removeFile(fs, path) : writeWhole(fs, path, content));
       this.#failing.delete(path);
     } catch (error) {
+      this.#failures++;
       if (!this.#failing.has(path)) onError(path, error);
       // What is removed may never come again: publishers choose the names, and on a broken disk all would stay here.
       if (content === null) this.#failing.delete(path);

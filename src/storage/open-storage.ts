@@ -19,6 +19,9 @@ const SWEEP_INTERVAL_MS = 60_000;
 /** Where there is little room left, what belongs to no stream goes as soon as it cannot be about to be listed. */
 const CROWDED_AGE_MS = 60_000;
 
+/** Small files that change, beside the segments. */
+export type FileKind = 'state' | 'playlist';
+
 export interface StorageOptions {
   readonly type: 'memory' | 'disk';
   readonly directory?: string | undefined;
@@ -33,6 +36,8 @@ export interface StorageOptions {
    * miss the process that it replaces.
    */
   readonly onOwned?: () => Promise<void>;
+  /** A file cannot be read, written or removed: once until it works again. Segments tell their own errors. */
+  readonly onFileError: (kind: FileKind, path: string, error: unknown) => void;
   readonly log: {
     info(fields: Record<string, unknown>, message: string): void;
     warn(fields: Record<string, unknown>, message: string): void;
@@ -50,6 +55,8 @@ export interface Storage {
   readonly playlistFiles: PlaylistFiles | null;
   /** Bytes of segments that wait to be written. */
   readonly queuedBytes: () => number;
+  /** How often a file could not be read, written or removed. */
+  readonly fileErrors: () => Readonly<Record<FileKind, number>>;
   /** What an earlier process wrote down. */
   readonly states: readonly StreamState[];
   /** Deletes files that belong to no stream any more, now and then. @param inUse by the segment's name */
@@ -77,7 +84,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
  * segments there for the next one.
  */
 async function openMemory(options: StorageOptions): Promise<Storage> {
-  const { directory, maxBytes, clock, systemTime, log, onOwned } = options;
+  const { directory, maxBytes, clock, systemTime, onOwned, log } = options;
   const store = new MemoryStore(maxBytes ?? null);
   const nothing = async () => {};
   if (directory === undefined) {
@@ -85,10 +92,10 @@ async function openMemory(options: StorageOptions): Promise<Storage> {
     return {
       ...{ store, persistent: false, goesOn: false, journal: null, playlistFiles: null, states: [] },
       ...{ queuedBytes: () => 0, startCleaning: () => {}, handOver: async () => false },
-      ...{ settled: nothing, release: nothing },
+      ...{ settled: nothing, release: nothing, fileErrors: () => ({ state: 0, playlist: 0 }) },
     };
   }
-  const files = stateFiles(directory, clock, log);
+  const files = stateFiles(options, directory);
   const settled = () => files.settled();
   let released = false;
   await onOwned?.();
@@ -101,6 +108,7 @@ async function openMemory(options: StorageOptions): Promise<Storage> {
     journal: unless(() => released, dated(files, systemTime)),
     playlistFiles: null,
     queuedBytes: () => 0,
+    fileErrors: () => ({ state: files.failures, playlist: 0 }),
     states,
     startCleaning: (inUse) => {
       for (const name of names) if (!inUse(name)) void store.delete(name);
@@ -162,19 +170,15 @@ async function openDisk(options: StorageOptions): Promise<Storage> {
   }
 }
 
-async function openLocked(
-  { maxBytes, maxAge, clock, systemTime, log }: StorageOptions,
-  directory: string,
-  lock: DirectoryLock,
-): Promise<Storage> {
-  const files = stateFiles(directory, clock, log);
+async function openLocked(options: StorageOptions, directory: string, lock: DirectoryLock): Promise<Storage> {
+  const { maxBytes, maxAge, clock, systemTime, onFileError, log } = options;
+  const files = stateFiles(options, directory);
   const store = await openDiskStore({
     directory,
     maxBytes: maxBytes ?? null,
     cacheBytes: CACHE_BYTES,
     clock,
-    onPlaylistError: (path, error) =>
-      log.warn({ path, reason: reasonOf(error) }, 'a playlist file cannot be written'),
+    onPlaylistError: (path, error) => onFileError('playlist', path, error),
   });
   const states = (await loadStates(files, systemTime())).map((state) =>
     withoutLost(state, (name) => store.sizeOf(name)),
@@ -199,6 +203,7 @@ async function openLocked(
       deletePlaylist: async (name) => (released ? undefined : store.deletePlaylist(name)),
     },
     queuedBytes: () => store.waitingBytes,
+    fileErrors: () => ({ state: files.failures, playlist: store.playlistFailures }),
     states,
     startCleaning: (inUse) => {
       const sweep = async () => {
@@ -234,17 +239,13 @@ async function openLocked(
   };
 }
 
-function stateFiles(directory: string, clock: Clock, log: StorageOptions['log']): StateFiles {
+function stateFiles({ clock, onFileError, log }: StorageOptions, directory: string): StateFiles {
   return new StateFiles({
     directory,
     clock,
     onCorrupt: (file, reason) =>
       log.warn({ file, reason }, 'a state file is not usable; it was set aside and its stream begins anew'),
-    onError: (file, error) =>
-      log.warn(
-        { file, reason: reasonOf(error) },
-        'a state file cannot be read or written; streams go on without',
-      ),
+    onError: (path, error) => onFileError('state', path, error),
   });
 }
 

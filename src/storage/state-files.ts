@@ -33,6 +33,7 @@ export class StateFiles {
   readonly #root: string;
   readonly #fs: DiskFs;
   readonly #files: LatestFiles;
+  #unread = 0;
 
   constructor(options: StateFilesOptions) {
     this.#options = options;
@@ -43,6 +44,11 @@ export class StateFiles {
       queue: new DiskQueue({ clock: options.clock, parallel: 1 }),
       onError: options.onError,
     });
+  }
+
+  /** Times that a file could not be read, written or removed. */
+  get failures(): number {
+    return this.#unread + this.#files.failures;
   }
 
   /** @returns resolves when this or a newer state is written, or that has failed */
@@ -77,7 +83,7 @@ export class StateFiles {
         if (typeof state === 'string') await this.#setAside(path, state);
         else states.set(folder, state);
       } catch (error) {
-        if (!isMissing(error)) this.#options.onError(path, error);
+        this.#readFailed(path, error);
       }
     }
     return states;
@@ -87,9 +93,15 @@ export class StateFiles {
     try {
       return await readdir(this.#root);
     } catch (error) {
-      if (!isMissing(error)) this.#options.onError(this.#root, error);
+      this.#readFailed(this.#root, error);
       return [];
     }
+  }
+
+  #readFailed(path: string, error: unknown): void {
+    if (isMissing(error)) return;
+    this.#unread++;
+    this.#options.onError(path, error);
   }
 
   async #read(path: string, folder: string): Promise<StreamState | string> {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { StreamState } from '../../src/packaging/rendition-state.ts';
@@ -13,6 +13,7 @@ const NOW = 1_700_000_000_000;
 
 function rig(options: Partial<StorageOptions> = {}) {
   const log: string[] = [];
+  const fileErrors: string[] = [];
   const write = (_fields: Record<string, unknown>, message: string) => {
     log.push(message);
   };
@@ -23,11 +24,12 @@ function rig(options: Partial<StorageOptions> = {}) {
       maxAge: 3600,
       clock,
       systemTime: () => clock.now(),
+      onFileError: (kind, path) => fileErrors.push(`${kind} ${path}`),
       log: { info: write, warn: write },
       ...options,
       ...more,
     });
-  return { clock, log, open };
+  return { clock, log, fileErrors, open };
 }
 
 /** A stream whose segments are all on the disk. */
@@ -323,6 +325,35 @@ it('what goes wrong on the way lets go of the directory', async () => {
   const storage = await open();
   await storage.release();
 });
+
+it.each(['memory', 'disk'] as const)(
+  'counts every attempt at a file that fails, and tells it once until it works again: %s',
+  async (type) => {
+    const directory = await temporaryDirectory();
+    const { open, fileErrors } = rig({ type, directory });
+    const storage = await open();
+    const path = { state: 'state/live@test.json', playlist: 'segments/live@test/media.m3u8' };
+    // Nothing can be written where a directory is.
+    for (const file of Object.values(path))
+      await mkdir(join(directory, file, 'in the way'), { recursive: true });
+    const write = async () => {
+      await storage.journal?.save('live@test', streamState());
+      storage.playlistFiles?.putPlaylist('live@test/media.m3u8', '#EXTM3U');
+      await storage.settled();
+    };
+    await write();
+    await write();
+    const playlist = type === 'disk' ? 1 : 0;
+    expect(storage.fileErrors()).toEqual({ state: 2, playlist: 2 * playlist });
+    const told = [`state ${join(directory, path.state)}`, `playlist ${join(directory, path.playlist)}`];
+    expect(fileErrors).toEqual(told.slice(0, 1 + playlist));
+    for (const file of Object.values(path)) await rm(join(directory, file), { recursive: true });
+    await write();
+    expect(storage.fileErrors()).toEqual({ state: 2, playlist: 2 * playlist });
+    expect(await readFile(join(directory, path.state), 'utf8')).toContain('live');
+    await storage.release();
+  },
+);
 
 it('deletes what belongs to no stream when it is old enough', async () => {
   const { open, clock } = rig({ directory: await temporaryDirectory() });

@@ -36,6 +36,7 @@ export function pluginOptions(): GatewayPluginOptions {
       ingest: () => new IngestTotals().with([]),
       storeBytes: () => 0,
       storeQueuedBytes: () => 0,
+      fileErrors: () => ({ state: 0, playlist: 0 }),
       mediaMemory: () => ({ used: 0, reserved: 0 }),
       transcoding: () => ({ running: 0, waiting: 0, started: 0, failed: 0, shed: 0 }),
       denied: () => ({ publish: 0, play: 0 }),

@@ -25,6 +25,8 @@ export interface MetricsSources {
   readonly storeBytes: () => number;
   /** … and of those that wait for the disk. */
   readonly storeQueuedBytes: () => number;
+  /** Times that a small file in the storage could not be read, written or removed, by what it is. */
+  readonly fileErrors: () => Readonly<Record<string, number>>;
   /** Memory for segments, in bytes: what holds some, and what waits for the next. */
   readonly mediaMemory: () => { readonly used: number; readonly reserved: number };
   /** Publishers and viewers that were refused by an access rule. */
@@ -151,6 +153,12 @@ export function createMetrics(sources: MetricsSources): () => Promise<string> {
   );
   counter('sluice_store_errors_total', 'Segments that could not be stored or not deleted.', [], () =>
     one(packaging.storeErrors),
+  );
+  counter(
+    'sluice_store_file_errors_total',
+    'Times that a state or playlist file could not be read, written or deleted.',
+    ['file'],
+    () => by('file', sources.fileErrors()),
   );
   counter('sluice_segments_lost_total', 'Segments that could not be stored and were never listed.', [], () =>
     one(packaging.segmentsLost),

@@ -135,6 +135,7 @@ describe('the metrics', () => {
       unsentBytes: () => 15,
       storeBytes: () => 5,
       storeQueuedBytes: () => 14,
+      fileErrors: () => ({ state: 15, playlist: 16 }),
       mediaMemory: () => ({ used: 6, reserved: 7 }),
       denied: () => ({ publish: 6, play: 7 }),
     });
@@ -161,6 +162,8 @@ describe('the metrics', () => {
     expect(value('sluice_damaged_messages_total')).toBe(25);
     expect(value('sluice_store_bytes')).toBe(5);
     expect(value('sluice_store_queued_bytes')).toBe(14);
+    expect(value('sluice_store_file_errors_total', { file: 'state' })).toBe(15);
+    expect(value('sluice_store_file_errors_total', { file: 'playlist' })).toBe(16);
     expect(value('sluice_media_memory_bytes', { state: 'used' })).toBe(6);
     expect(value('sluice_media_memory_bytes', { state: 'reserved' })).toBe(7);
     expect(value('sluice_access_denied_total', { action: 'publish' })).toBe(6);
