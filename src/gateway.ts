@@ -23,9 +23,10 @@ import { restoreStreams } from './packaging/restore-streams.ts';
 import { endOrphans } from './processes/orphans.ts';
 import { CrowdLog } from './servers/crowd-log.ts';
 import { type ConnectionShares, descriptorLimit, shareDescriptors } from './servers/descriptors.ts';
+import { type GatewayIncidents, gatewayIncidents } from './servers/gateway-incidents.ts';
 import type { ServerView } from './servers/http/api-schemas.ts';
 import { gatewayPlugin } from './servers/http/gateway-plugin.ts';
-import { listenHttp, makeHttpServer, SUCCESSOR_LIFE_MS, stopListening } from './servers/http/http-server.ts';
+import { listenHttp, makeHttpServer, SUCCESSOR_LIFE_MS } from './servers/http/http-server.ts';
 import { type HttpIncidents, httpIncidents } from './servers/http/incidents.ts';
 import { RequestCounters } from './servers/http/request-counters.ts';
 import { streamFigures } from './servers/http/stream-figures.ts';
@@ -35,11 +36,10 @@ import { watchMachine } from './servers/machine-watch.ts';
 import { processFigures } from './servers/process-figures.ts';
 import { startDemo } from './servers/rtmp/demo-publisher.ts';
 import { RtmpServer } from './servers/rtmp/rtmp-server.ts';
-import { codeOfStoreError } from './servers/store-outage.ts';
 import { type GatewayEvents, type Logger, StreamReporter } from './servers/stream-reporter.ts';
 import { systemClock } from './servers/system-clock.ts';
-import { within } from './servers/within.ts';
-import { type FileKind, openStorage, type Storage } from './storage/open-storage.ts';
+import { shutDown } from './shutdown.ts';
+import { openStorage, type Storage } from './storage/open-storage.ts';
 import { type FfmpegFinder, makeFfmpegFinder } from './transcode/ffmpeg/finder.ts';
 import { reportFfmpeg } from './transcode/ffmpeg/report.ts';
 import { makeSlates, type Slates } from './transcode/slates.ts';
@@ -52,19 +52,7 @@ import { VERSION } from './version.ts';
 /** Application whose streams are at `/hls/<name>.m3u8`. */
 export const DEFAULT_APP = 'live';
 const DEMO_KEY = 'demo';
-/** On shutdown viewers get this long to fetch what is left, when there are any. */
-const DRAIN_MS = 2500;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-/** On shutdown encoders get this long to give out what they have; what hangs is ended without being waited for. */
-const ENCODERS_CLOSE_MS = 2000;
-/** The same from the beginning of a shutdown, for what goes on in the next process, which waits meanwhile … */
-const ENCODED_BY_MS = 3000;
-/** … and where segments in memory are still to be written down for it. */
-const ENCODED_EARLY_BY_MS = 1500;
-/** When all that goes on has to be the next process's. Where that does not work, viewers have to see an end in time. */
-const HANDED_OVER_BY_MS = 3000;
-/** What viewers and commands of hooks still have to do on shutdown ends this long after its beginning at the latest. */
-const CLOSED_BY_MS = 4000;
 const PUBLISH_OPEN =
   'anybody who reaches the RTMP port can publish: set publish.keys (`sluice key <name>` makes one), publish.allow or callback.url';
 const WARNING_CHECK_MS = 1000;
@@ -88,6 +76,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
   #settings: SettingsByApp;
   readonly #log: Logger;
   readonly #crowd: CrowdLog<'info' | 'warn' | 'error'>;
+  readonly #incidents: GatewayIncidents;
   readonly #httpIncidents: HttpIncidents;
   readonly #registry: StreamRegistry;
   readonly #gatekeeper: Gatekeeper;
@@ -134,6 +123,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#settings = new SettingsByApp(config);
     this.#log = logger ?? pino({ enabled: false });
     this.#crowd = new CrowdLog(systemClock, this.#log);
+    this.#incidents = gatewayIncidents(this.#crowd);
     this.#httpIncidents = httpIncidents(this.#crowd);
     this.#reporter = new StreamReporter(systemClock, this.#log, this);
     this.#ffmpeg = makeFfmpegFinder({
@@ -162,16 +152,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       },
       takeover: (app) => this.#settings.of(app).publish.takeover,
       maxStreams: () => this.#config.publish.maxStreams,
-      onDisplaced: ({ path: stream }, peer) => {
-        const { maxStreams } = this.#config.publish;
-        this.#crowd.note({
-          level: 'warn',
-          kind: 'stream displaced',
-          peer,
-          fields: { stream, peer, code: 'SLUICE_RTMP_LIMIT' },
-          message: `stream closed for one of another address: ${maxStreams} exist already, and most are of this one`,
-        });
-      },
+      onDisplaced: ({ path }, peer) => this.#incidents.displaced(path, peer, this.#config.publish.maxStreams),
       onState: (stream) => this.#streamChanged(stream),
       // What is written after the storage was handed on would be in the way of the next process.
       slate: (stream) => (this.#state === 'closing' ? null : this.#slates.choose(stream.app)),
@@ -195,12 +176,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       // What signed the addresses goes by the clock on the wall, and so does this, also when it is put right.
       now: () => Date.now() / 1000,
       onCallbackFailure: ({ action, app, name }, reason, allowed) =>
-        this.#crowd.note({
-          level: 'warn',
-          kind: `callback ${action} ${allowed}`,
-          fields: { stream: `${app}/${name}`, code: 'SLUICE_CALLBACK_FAILED', reason },
-          message: `the ${action} callback failed, so it was ${allowed ? 'allowed' : 'refused'}`,
-        }),
+        this.#incidents.callbackFailed(action, `${app}/${name}`, reason, allowed),
     });
     this.#rtmp = new RtmpServer({
       registry: this.#registry,
@@ -418,7 +394,7 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
           clock: systemClock,
           systemTime: Date.now,
           onOwned,
-          onFileError: (kind, path, error) => this.#fileFailed(kind, path, error),
+          onFileError: this.#incidents.fileFailed,
           log: this.#log,
         }),
       );
@@ -444,8 +420,9 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
       onStored: (stream) =>
         this.#reporter.segmentStored(stream, this.#outputOf(stream)?.losesSegments ?? false),
       onStoreError: (stream, error, uri, action) => {
-        if (action === 'put') this.#reporter.segmentLost(stream, error, uri);
-        else this.#storeFailed(stream, error, uri, action);
+        if (action === 'put') return this.#reporter.segmentLost(stream, error, uri);
+        if (action === 'get') this.#reporter.segmentUnreadable(stream, error);
+        this.#incidents.segmentFailed(stream.path, uri, action, error);
       },
     });
     this.#outputs = outputs;
@@ -460,33 +437,6 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     outputs.settingsChanged();
     storage.startCleaning((name) => outputs.holds(name));
     return waiting;
-  }
-
-  /** What cannot be deleted is tried again by the cleaning, and what cannot be read by players. */
-  #storeFailed(stream: Stream, error: unknown, segment: string, action: 'get' | 'delete'): void {
-    const reason = error instanceof Error ? error.message : String(error);
-    const done = action === 'get' ? 'read' : 'deleted';
-    if (action === 'get') this.#reporter.segmentUnreadable(stream, error);
-    this.#crowd.note({
-      level: 'warn',
-      kind: `segment not ${done}`,
-      fields: { stream: stream.path, segment, code: codeOfStoreError(error), reason },
-      message: `a segment could not be ${done}`,
-    });
-  }
-
-  /** Who asks the gateway notices nothing: it answers playlists from memory, and states are for a restart. */
-  #fileFailed(kind: FileKind, path: string, error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
-    this.#crowd.note({
-      level: 'warn',
-      kind: `${kind} file`,
-      fields: { file: path, code: codeOfStoreError(error), reason },
-      message:
-        kind === 'state'
-          ? 'a state file cannot be read or written; streams go on without'
-          : 'a playlist file cannot be written',
-    });
   }
 
   #viewed(): [Stream, StreamView][] {
@@ -520,8 +470,6 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
 
   async #close(): Promise<void> {
     const beganAt = systemClock.now();
-    const timeUntil = (ms: number) => Math.max(0, beganAt + ms - systemClock.now());
-    const atMost = (ms: number) => Math.min(ms, timeUntil(CLOSED_BY_MS));
     this.#state = 'closing';
     this.#log.info({ streams: this.#registry.list().length }, 'stopping');
     // A start that is under way ends first; whether it works no longer matters.
@@ -531,38 +479,23 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     this.#stopMachineWatch?.();
     this.#rtmp.stopListening();
     this.#leaves = this.#canLeave();
-    // What the publishers sent becomes the last segments, and the playlists end.
-    if (!this.#leaves) this.#closeStreams();
-    for (const stream of this.#registry.list()) stream.stopSlate();
-    // Where the next process goes on with the playlists they do not end: the streams only lose their publishers.
-    const rtmpClosed = this.#rtmp.close();
-    if (this.#leaves) {
-      for (const stream of this.#registry.list()) stream.stopWaiting();
-      // Where a rendition lacks what the source has listed, its playlist would begin anew.
-      const encodedBy = this.#storage?.persistent === true ? ENCODED_BY_MS : ENCODED_EARLY_BY_MS;
-      await within(timeUntil(encodedBy), this.#transcoding.finished());
-      // What comes out later would be written over the playlists of the next process.
-      this.#transcoding.stop();
-    }
-    await this.#outputs?.settled();
-    const handedOver = this.#leaves && (await this.#storage?.handOver(timeUntil(HANDED_OVER_BY_MS))) === true;
-    if (!handedOver) {
-      this.#closeStreams();
-      if (this.#outputs !== null) await within(atMost(ENCODERS_CLOSE_MS), this.#outputs.ended());
-    }
-    await this.#outputs?.handOn(handedOver);
-    await this.#storage?.settled();
-    // Without a next process viewers still have to get to the end of the playlists.
-    if (handedOver && this.#http !== null) await stopListening(this.#http);
-    // The next process may begin now. This one still answers the connections that it has.
-    await this.#storage?.release();
-    // By now there is nothing left that could happen to a stream, but that publishers leave.
-    const hooksClosed = rtmpClosed.then(() => this.#hooks.close(timeUntil(CLOSED_BY_MS)));
-    const watched = systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS;
-    if (watched && this.#http !== null) await new Promise((resolve) => setTimeout(resolve, atMost(DRAIN_MS)));
-    await rtmpClosed;
-    await Promise.all([this.#slates.close(), this.#pictures.close(), hooksClosed]);
-    await this.#http?.close();
+    await shutDown(
+      {
+        clock: systemClock,
+        registry: this.#registry,
+        rtmp: this.#rtmp,
+        transcoding: this.#transcoding,
+        hooks: this.#hooks,
+        slates: this.#slates,
+        pictures: this.#pictures,
+        outputs: this.#outputs,
+        storage: this.#storage,
+        http: this.#http,
+        leaves: this.#leaves,
+        isWatched: () => systemClock.now() - this.#lastViewerAt < VIEWER_MEMORY_MS,
+      },
+      beganAt,
+    );
     this.#log.info({ ms: Math.round(systemClock.now() - beganAt) }, 'stopped');
   }
 
@@ -571,10 +504,6 @@ class SluiceGateway extends EventEmitter<GatewayEvents> implements Gateway {
     if (this.#storage === null) return false;
     const isAwaited = systemClock.now() - this.#successorAt < SUCCESSOR_LIFE_MS;
     return this.#storage.persistent || (this.#storage.goesOn && isAwaited);
-  }
-
-  #closeStreams(): void {
-    for (const stream of this.#registry.list()) stream.close();
   }
 
   async #endOrphans(): Promise<void> {

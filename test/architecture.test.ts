@@ -20,6 +20,7 @@ const LAYERS = [
   'servers',
   'config',
   'version.ts',
+  'shutdown.ts',
   'gateway-interface.ts',
   'gateway.ts',
   'index.ts',
