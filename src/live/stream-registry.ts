@@ -1,5 +1,6 @@
 import { SluiceError } from '../media/errors.ts';
 import { groupBy } from '../media/group-by.ts';
+import { networkOf } from '../media/network-of.ts';
 import type { EpochMs } from '../media/time.ts';
 import { type Publication, type Publisher, Stream, type StreamOptions, type StreamResume } from './stream.ts';
 
@@ -73,9 +74,9 @@ export class StreamRegistry {
    */
   #makeRoom(address: string, maxStreams: number): boolean {
     const published = [...this.#streams.values()].filter((stream) => stream.address !== null);
-    const byAddress = groupBy(published, (stream) => stream.address);
-    const own = byAddress.get(address)?.length ?? 0;
-    const most = [...byAddress.values()].reduce((a, b) => (b.length > a.length ? b : a), []);
+    const byNetwork = groupBy(published, (stream) => networkOf(stream.address ?? ''));
+    const own = byNetwork.get(networkOf(address))?.length ?? 0;
+    const most = [...byNetwork.values()].reduce((a, b) => (b.length > a.length ? b : a), []);
     const newest = most.at(-1);
     // What is left of those that went takes memory too.
     if (newest === undefined || most.length <= own + 1 || this.#displaced.size >= maxStreams) return false;

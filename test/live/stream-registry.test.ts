@@ -116,6 +116,19 @@ describe('StreamRegistry', () => {
       expect(failure(() => enter('a', 'newest'))).toBe('SLUICE_RTMP_LIMIT');
     });
 
+    it('a /64 of IPv6 counts as one address', () => {
+      const streams = registry('newest', 3);
+      const enter = (address: string) => streams.publish('live', `at ${address}`, publisher(address));
+      for (const host of [1, 2, 3]) enter(`2001:db8::${host}`);
+      expect(failure(() => enter('2001:db8::4'))).toBe('SLUICE_RTMP_LIMIT');
+      enter('2001:db8:0:1::1');
+      expect(streams.list().map(({ address }) => address)).toEqual([
+        '2001:db8::1',
+        '2001:db8::2',
+        '2001:db8:0:1::1',
+      ]);
+    });
+
     it('it goes on until the newcomer’s address would have as many', () => {
       const { enter, addresses } = filled('aaaaaa');
       for (const name of ['1', '2', '3']) enter('b', name);

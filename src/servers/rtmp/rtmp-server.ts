@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import { SluiceError } from '../../media/errors.ts';
 import { groupBy } from '../../media/group-by.ts';
+import { networkOf } from '../../media/network-of.ts';
 import { CrowdLog } from '../crowd-log.ts';
 import { addressOf, type ConnectionOptions, RtmpConnection } from './connection.ts';
 import { sharedReads } from './shared-reads.ts';
@@ -60,7 +61,8 @@ export class RtmpServer {
       return true;
     }
     const crowd = largestCrowd(open);
-    const own = open.filter((connection) => connection.address === address).length;
+    const network = networkOf(address);
+    const own = open.filter((connection) => networkOf(connection.address) === network).length;
     if (crowd.length <= own + 1) return false;
     if (open.length <= maxConnections) return this.#connections.size <= maxConnections;
     crowd.at(-1)?.giveWay(`${maxConnections} are open already, and most are of this address`);
@@ -123,6 +125,6 @@ export class RtmpServer {
 
 /** Connections of the address that has most, the oldest first. */
 function largestCrowd(connections: readonly RtmpConnection[]): readonly RtmpConnection[] {
-  const crowds = groupBy(connections, ({ address }) => address).values();
+  const crowds = groupBy(connections, ({ address }) => networkOf(address)).values();
   return [...crowds].reduce((a, b) => (b.length > a.length ? b : a), []);
 }
