@@ -7,8 +7,12 @@ import { CHUNK_SIZE, openPublisher } from '../support/publisher.js';
 
 /** How long an encoder takes to come back: OBS waits two seconds. */
 const AWAY_MS = 2000;
-/** Starts are spread over one GOP, so that keyframes do not come all at once. */
+/**
+ * Starts are spread over one GOP, so that keyframes do not come all at once. Without it those that come back would, since
+ * they are cut off at multiples of it. Steps of the golden ratio leave no gaps, however many they are.
+ */
 const SPREAD_MS = 2000;
+const SPREAD_STEP = (Math.sqrt(5) - 1) / 2;
 const STATUS_MS = 1000;
 
 const { rtmpPort, names, bitRate, churnMs } = workerData;
@@ -18,18 +22,19 @@ const pacer = startPacer(frames, UNIT_MS);
 const connected = new Map();
 const timers = new Set();
 let reconnects = 0;
+let starts = 0;
 let stopping = false;
 
-await Promise.all(names.map((name, index) => join(name, (index * SPREAD_MS) / names.length)));
+await Promise.all(names.map(join));
 parentPort.postMessage({ type: 'ready' });
 every(churnMs, reconnectNext);
 every(STATUS_MS, () => parentPort.postMessage({ type: 'status', late: pacer.takeLate(), reconnects }));
 parentPort.once('message', leave);
 
-async function join(name, delayMs = 0) {
+async function join(name) {
   const publisher = await openPublisher(rtmpPort, name);
   connected.set(name, publisher);
-  pacer.add(name, publisher.socket, delayMs);
+  pacer.add(name, publisher.socket, ((starts++ * SPREAD_STEP) % 1) * SPREAD_MS);
   publisher.socket.once('close', () => {
     if (connected.get(name) !== publisher) return;
     problem(`${name}: the gateway closed the publisher's connection`);
