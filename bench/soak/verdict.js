@@ -6,7 +6,7 @@ const JUDGED_MINUTES = 30;
 const MAX_SLOPE = 1;
 /** Short-lived connections of the validators come and go between samples. */
 const DESCRIPTOR_NOISE = 3;
-/** V8 collects every two to three minutes under this load: each stretch is to see the level after a collection. */
+/** V8 collects about once a minute under this load: each stretch is to see the level after a collection. */
 const STRETCH_SECONDS = 300;
 
 /** What the run amounts to. */
