@@ -14,6 +14,7 @@ const PROOFS = [
   'test/interop/track-encoder.test.ts',
   'test/interop/first-playlist.test.ts',
   'test/interop/ingest-doctor.test.ts',
+  'test/interop/slate.test.ts',
   'test/browser/restart.test.ts',
   'test/interop/containers.test.ts',
   'test/browser/ladder.test.ts',

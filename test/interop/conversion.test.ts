@@ -201,12 +201,12 @@ async function tagsPlayWhole(tags: readonly FlvTag[], expected: readonly string[
 
 describe.concurrent('real clips', () => {
   test.each([
-    ['flv1_mp3', ['v0 transcode running', 'a0 remux null']],
     ['hevc_aac', ['v0 transcode running', 'a0 remux null']],
-    ['h264_opus', ['v0 remux null', 'a0 transcode running']],
     ['av1_opus', ['v0 transcode running', 'a0 transcode running']],
   ])('%s plays whole, with sound and pictures as far apart as they were', playsWhole);
   long.each([
+    ['flv1_mp3', ['v0 transcode running', 'a0 remux null']],
+    ['h264_opus', ['v0 remux null', 'a0 transcode running']],
     ['av1_aac', ['v0 transcode running', 'a0 remux null']],
     ['vp9_aac', ['v0 transcode running', 'a0 remux null']],
     ['h264_ac3', ['v0 remux null', 'a0 transcode running']],
