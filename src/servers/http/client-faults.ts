@@ -14,12 +14,18 @@ const MESSAGES: Readonly<Record<number, string>> = {
   431: 'The headers are too large.',
 };
 
+/** What a client that was refused still sends is read and thrown away for this long. */
+const LINGER_MS = 1000;
+const refused = new WeakSet<Socket>();
+
 /** Answers bytes that do not become an HTTP request, and closes the connection. */
 export function refuseClient(
   error: Error & { readonly code?: string },
   socket: Socket,
   incidents: HttpIncidents,
 ): void {
+  // The rest of what was refused is no request either.
+  if (refused.has(socket)) return;
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
@@ -28,11 +34,15 @@ export function refuseClient(
   incidents.refused(socket.remoteAddress ?? 'unknown', status);
   const body: ErrorBody = { code: 'SLUICE_HTTP_BAD_REQUEST', message: MESSAGES[status] ?? '' };
   const text = JSON.stringify(body);
-  socket.write(
+  refused.add(socket);
+  socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json; charset=utf-8\r\n` +
       `Content-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`,
   );
-  socket.destroySoon();
+  // A socket that is closed with bytes unread is reset, and the answer is lost on its way (RFC 9112 section 9.6).
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('end', () => socket.destroy());
+  socket.once('close', () => clearTimeout(timer));
 }
 
 /**

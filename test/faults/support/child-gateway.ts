@@ -10,6 +10,12 @@ import { type Exposition, readExposition } from '../../support/prometheus-text.t
 import { until } from '../../support/until.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+/** As in Dockerfile and deploy/sluice.service: without them glibc keeps more of what a crowd needed. */
+const SHIPPED_MALLOC = {
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+  MALLOC_ARENA_MAX: '2',
+};
 const HOOK = new URL('./child-hook.js', import.meta.url).href;
 const WARN = 40;
 
@@ -96,7 +102,10 @@ export async function startChild(config: ConfigInput = {}, descriptors?: number)
   const program = [process.execPath, ...args];
   const command = descriptors === undefined ? 'env' : 'prlimit';
   const limit = descriptors === undefined ? [] : [`--nofile=${descriptors}`];
-  const child = spawn(command, [...limit, ...program], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  const child = spawn(command, [...limit, ...program], {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    env: { ...process.env, ...SHIPPED_MALLOC },
+  });
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
   const exited = once(child, 'close').finally(() => {
