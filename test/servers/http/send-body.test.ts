@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { connect as connectHttp2 } from 'node:http2';
+import type { ServerResponse } from 'node:http';
+import { connect as connectHttp2, Http2ServerResponse } from 'node:http2';
 import { type AddressInfo, connect } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -32,9 +33,21 @@ async function serve(prepare: (app: FastifyInstance) => void = () => {}, http2 =
   app.get('/whole', (request, reply) => sendBody(request, reply, body(), 0, SIZE));
   app.get('/part', (request, reply) => sendBody(request, reply, body(), 40_000, 300_000));
   app.get('/nothing', (request, reply) => sendBody(request, reply, body(), 5, 5));
+  app.get('/left', (request, reply) => {
+    const answer = sendBody(request, reply, body(), 0, SIZE);
+    if (reply.raw instanceof Http2ServerResponse) reply.raw.stream.destroy();
+    else reply.raw.destroy();
+    return answer;
+  });
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   return { pool, port, url: `http://127.0.0.1:${port}` };
+}
+
+async function read(stream: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
 describe('sendBody', () => {
@@ -149,6 +162,17 @@ describe('sendBody', () => {
     await expect.poll(() => pool.bytesInUse).toBe(0);
   });
 
+  it('is an error, and no more, where the app has set a header that cannot be sent', async () => {
+    const { pool, url } = await serve((app) =>
+      app.addHook('onRequest', async ({ url }, reply) => {
+        if (url === '/whole') reply.header('x-app', 'two\nlines');
+      }),
+    );
+    expect((await fetch(`${url}/whole`)).status).toBe(500);
+    expect((await fetch(`${url}/part`)).status).toBe(200);
+    await expect.poll(() => pool.bytesInUse).toBe(0);
+  });
+
   it('is answered to the end before hooks on finished answers hear of it', async () => {
     const statuses: number[] = [];
     const { pool, url } = await serve((app) =>
@@ -159,14 +183,49 @@ describe('sendBody', () => {
     expect(pool.bytesInUse).toBe(0);
   });
 
+  it('answers when all requests that came together are read', async () => {
+    const asked: boolean[] = [];
+    const raws: ServerResponse[] = [];
+    const { port } = await serve((app) =>
+      app.addHook('onRequest', (_request, { raw }, done) => {
+        raws.push(raw);
+        asked.push(raws.some(({ writableEnded }) => writableEnded));
+        done();
+      }),
+    );
+    const viewer = connect(port, '127.0.0.1');
+    viewer.write('GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3));
+    await expect.poll(() => raws.filter(({ writableEnded }) => writableEnded).length).toBe(3);
+    viewer.destroy();
+    expect(asked).toEqual([false, false, false]);
+  });
+
+  it('sends nothing to a client that has left in the meantime', async () => {
+    const { pool, port, url } = await serve();
+    const viewer = connect(port, '127.0.0.1');
+    let received = 0;
+    viewer.on('data', ({ length }) => (received += length)).on('error', () => {});
+    viewer.write('GET /left HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(viewer, 'close');
+    expect(received).toBe(0);
+    await expect.poll(() => pool.bytesInUse).toBe(0);
+    expect((await fetch(`${url}/part`)).status).toBe(200);
+  });
+
+  it('sends nothing over HTTP/2 to a client that has left in the meantime', async () => {
+    const { url } = await serve(undefined, true);
+    const session = connectHttp2(url);
+    expect(await read(session.request({ ':path': '/left' }))).toEqual(Buffer.alloc(0));
+    expect(await read(session.request({ ':path': '/part' }))).toEqual(BYTES.subarray(40_000, 300_000));
+    session.close();
+  });
+
   it('copies for HTTP/2', async () => {
     const { pool, url } = await serve(undefined, true);
     const session = connectHttp2(url);
-    const stream = session.request({ ':path': '/part' });
-    const chunks: Buffer[] = [];
-    for await (const chunk of stream) chunks.push(chunk);
+    const bytes = await read(session.request({ ':path': '/part' }));
     session.close();
-    expect(Buffer.concat(chunks).equals(BYTES.subarray(40_000, 300_000))).toBe(true);
+    expect(bytes.equals(BYTES.subarray(40_000, 300_000))).toBe(true);
     expect(pool.bytesInUse).toBe(0);
   });
 });
