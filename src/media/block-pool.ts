@@ -5,14 +5,16 @@
 export const BLOCK_BYTES = 32 * 1024;
 /**
  * Blocks come in extents of 33 MiB: from 32 MiB on glibc takes each from the kernel and gives it back, while smaller ones
- * may leave holes in its heap that nobody has a use for. What was never used of an extent takes no memory: that keeps
- * gateways with a few streams small. Of a second extent and those after it all blocks take turns, so that memory soon is as
- * high as it gets, and does not creep up with ever rarer peaks.
+ * may leave holes in its heap that nobody has a use for. What was never used of the first takes no memory: that keeps
+ * gateways with a few streams small. A second and those after it are touched as a whole, so that memory soon is as high as
+ * it gets, and does not creep up with ever rarer peaks.
  *
  * They are shared buffers, though nobody shares them, because V8 does not count those: 64 MB more of others make it look
  * for garbage, of which there is none while memory grows.
  */
 const EXTENT_BLOCKS = 33 * 32;
+/** The smallest there is, of what the kernel provides when it is touched. */
+const PAGE_BYTES = 4096;
 
 /** Kept in any case: 2 MiB. */
 const SMALLEST_RESERVE = 64;
@@ -38,6 +40,8 @@ export class BlockPool {
   readonly #extents = new Map<ArrayBufferLike, Extent>();
   /** Those with a free block, the oldest first: it is used first, so that after a burst the younger ones run empty. */
   readonly #open: Extent[] = [];
+  /** A block at a time, as all of them at once would take 50 ms. */
+  readonly #untouched: Buffer[] = [];
   #made = 0;
   #free = 0;
   #inUse = 0;
@@ -55,11 +59,13 @@ export class BlockPool {
   /** What is in it is left over from somebody else: only what was written since may be read. */
   take(): Buffer {
     const extent = this.#open[0] ?? this.#extend();
-    const block = extent.age === 0 ? extent.free.pop() : extent.free.shift();
+    // The one that was used last may still be in the processor's cache.
+    const block = extent.free.pop();
     if (block === undefined) throw new RangeError('an extent without a free block is open');
     if (extent.free.length === 0) this.#open.shift();
     this.#free--;
     this.#inUse++;
+    touch(this.#untouched.pop());
     return block;
   }
 
@@ -87,6 +93,8 @@ export class BlockPool {
     for (let end = memory.length; end > 0; end -= BLOCK_BYTES)
       free.push(memory.subarray(end - BLOCK_BYTES, end));
     const extent = { age: this.#made++, memory: memory.buffer, free };
+    // From the other end: those at this one are touched by who takes them.
+    if (extent.age > 0) this.#untouched.push(...free.toReversed());
     this.#extents.set(memory.buffer, extent);
     this.#open.push(extent);
     this.#free += EXTENT_BLOCKS;
@@ -105,6 +113,12 @@ export class BlockPool {
       announceGarbage();
     }
   }
+}
+
+/** Has the kernel provide the memory. It may be in use, so what is in it stays. */
+function touch(block: Buffer | undefined): void {
+  if (block === undefined) return;
+  for (let at = 0; at < block.length; at += PAGE_BYTES) block[at] = block[at] ?? 0;
 }
 
 /** V8 does not count an extent, so it would not look for one that was dropped: an ordinary buffer of its size tells it. */
