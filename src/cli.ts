@@ -42,12 +42,13 @@ All options: docs/configuration.md
 const SHUTDOWN_LIMIT_MS = 4800;
 
 /**
- * The heap may grow to two and a half times what lives in it before V8 looks at all of it, which with fifty publishers is
- * about once a minute: more would be memory for nothing, less costs viewers pauses. So few can afford to move what lives
- * closer together, or the heap would grow by its holes. docs/performance.md has the figures. The flags belong to the
- * process, so they are set here and not in the library.
+ * The heap may grow to 2.3 times what lives in it before V8 looks at all of it, which with fifty publishers is about every
+ * 80 s: less costs viewers pauses, and more would be memory for nothing. With 2.5 it came close to 100 s, after which V8
+ * looks by itself and shrinks the young generation, and what then lives longer left holes in glibc's heap. So few
+ * collections can afford to move what lives closer together, or the heap would grow by its holes. docs/performance.md has
+ * the figures. The flags belong to the process, so they are set here and not in the library.
  */
-const V8_FLAGS = '--heap-growing-percent=150 --compact-on-every-full-gc';
+const V8_FLAGS = '--heap-growing-percent=130 --compact-on-every-full-gc';
 
 async function main(): Promise<void> {
   setFlagsFromString(V8_FLAGS);

@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signPlayback } from '../../src/access/playback-token.ts';
 import { hashKey, newKey } from '../../src/access/stream-keys.ts';
 import { publishTestPicture, type Running } from '../support/ffmpeg.ts';
+import { freePorts } from '../support/free-port.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { publishPaced, readClip } from '../support/paced-publisher.ts';
-import { freePorts, type SluiceProcess, startSluice } from '../support/sluice.ts';
+import { type SluiceProcess, startSluice } from '../support/sluice.ts';
 import { until } from '../support/until.ts';
 import { Viewer } from '../support/viewer.ts';
 

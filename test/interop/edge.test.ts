@@ -12,15 +12,9 @@ import { signPlayback } from '../../src/access/playback-token.ts';
 import { createGateway } from '../../src/gateway.ts';
 import { type Answer, Crowd } from '../support/crowd.ts';
 import { publishTestPicture, run } from '../support/ffmpeg.ts';
+import { freePort } from '../support/free-port.ts';
 import { rawRequest } from '../support/hls-validator/raw-request.ts';
-import {
-  type Certificate,
-  checkAllOptions,
-  type Edge,
-  freePort,
-  nginxHasStream,
-  startEdge,
-} from '../support/nginx.ts';
+import { type Certificate, checkAllOptions, type Edge, nginxHasStream, startEdge } from '../support/nginx.ts';
 import { publishPaced, readClip } from '../support/paced-publisher.ts';
 import { until } from '../support/until.ts';
 

@@ -7,9 +7,10 @@ import { hashKey } from '../../src/access/stream-keys.ts';
 import type { ConfigInput } from '../../src/config/schema.ts';
 import { isRunning, recordsFolder } from '../hooks/support/records.ts';
 import { publishTestPicture, type Running, run } from '../support/ffmpeg.ts';
+import { freePorts } from '../support/free-port.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { long } from '../support/long.ts';
-import { freePorts, startSluice } from '../support/sluice.ts';
+import { startSluice } from '../support/sluice.ts';
 import { publishSteadily } from '../support/steady-publisher.ts';
 import { until } from '../support/until.ts';
 

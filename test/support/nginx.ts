@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Exit, type Running, run, start } from './ffmpeg.ts';
+import { freePort } from './free-port.ts';
 import { until } from './until.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../../nginx.conf.example', import.meta.url));
@@ -61,7 +61,7 @@ export async function startEdge({ gatewayPort, storage, tls, rtmpPort }: EdgeOpt
     ...(rtmpPort === undefined ? [] : ['stream {']),
   ];
   for (const option of options) config = withOption(config, option);
-  const ports = await freePorts();
+  const ports = await edgePorts();
   config = replaced(config, 'gateway:8080', `127.0.0.1:${gatewayPort}`);
   config = await placed(config, folder, ports);
   if (storage !== undefined) config = replaced(config, '/var/lib/sluice/', `${storage}/`);
@@ -92,7 +92,7 @@ export async function checkAllOptions(tls: Certificate): Promise<Exit> {
   try {
     let config = (await readFile(EXAMPLE, 'utf8')).split('\n').map(without).join('\n');
     config = config.replaceAll('gateway:', '127.0.0.1:');
-    config = certified(await placed(config, folder, await freePorts()), tls);
+    config = certified(await placed(config, folder, await edgePorts()), tls);
     // nginx binds for a check as well, and not every machine has IPv6.
     config = replaced(config, 'listen [::]:80;', `listen 127.0.0.1:${await freePort()};`);
     config = replaced(config, 'listen [::]:443 ', `listen 127.0.0.1:${await freePort()} `);
@@ -180,15 +180,6 @@ function replaced(config: string, old: string, by: string): string {
   return config.replaceAll(old, by);
 }
 
-async function freePorts(): Promise<Ports> {
+async function edgePorts(): Promise<Ports> {
   return { http: await freePort(), https: await freePort(), rtmps: await freePort() };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('there is no free port');
-  return address.port;
 }
