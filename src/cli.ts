@@ -43,10 +43,10 @@ const SHUTDOWN_LIMIT_MS = 4800;
 
 /**
  * The heap may grow to 2.3 times what lives in it before V8 looks at all of it, which with fifty publishers is about every
- * 80 s: less costs viewers pauses, and more would be memory for nothing. With 2.5 it came close to 100 s, after which V8
- * looks by itself and shrinks the young generation, and what then lives longer left holes in glibc's heap. So few
- * collections can afford to move what lives closer together, or the heap would grow by its holes. docs/performance.md has
- * the figures. The flags belong to the process, so they are set here and not in the library.
+ * 80 s: less costs viewers pauses, and more would be memory for nothing. With 2.5 it came close to 100 s, and once it took
+ * that long V8 had shrunk the young generation; what then lived longer left holes in glibc's heap. So few collections can
+ * afford to move what lives closer together, or the heap would grow by its holes. docs/performance.md has the figures. The
+ * flags belong to the process, so they are set here and not in the library.
  */
 const V8_FLAGS = '--heap-growing-percent=130 --compact-on-every-full-gc';
 
